@@ -55,7 +55,6 @@ int fail_context(struct error *err, const char *format, ...)
     va_end(args);
     char text[sizeof err->text];
     memcpy(text, err->text, sizeof text);
-    size_t n = strnlen(context, sizeof context);
-    snprintf(err->text, sizeof err->text, "%.*s: %.*s", (int)n, context, (int)(sizeof text - 1), text);
+    snprintf(err->text, sizeof err->text, "%s: %s", context, text);
     return -1;
 }

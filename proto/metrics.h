@@ -24,7 +24,5 @@ struct metric_info {
 const struct metric_info *metric_info(enum metric metric);
 /* NULL for an unknown name. */
 const struct metric_info *metric_find(const char *name);
-/* The closest known name (edit distance at most 3), for "did you mean"; NULL if none is close. */
-const char *metric_suggest(const char *name);
 
 #endif
