@@ -30,7 +30,8 @@ void *arena_alloc(struct arena *arena, size_t size)
 {
     if (size > SIZE_MAX - 16) return NULL;
     size = (size + 15) & ~(size_t)15;
-    if (arena->bytes_max > 0 && (size > arena->bytes_max || arena->used > arena->bytes_max - size)) return NULL;
+    if (arena->bytes_max > 0 && (size > arena->bytes_max || arena->used > arena->bytes_max - size))
+        return NULL;
     struct arena_block *block = arena->head;
     if (block == NULL || block->size - block->used < size) {
         block = block_new(size > BLOCK_BYTES ? size : BLOCK_BYTES, arena->head);

@@ -1,4 +1,5 @@
-/* A bump allocator with a budget: what is decoded from one message lives and dies together. One owner, one thread. */
+/* A bump allocator with a budget: what is decoded from one message lives and dies together. One owner, one
+ * thread. */
 #ifndef COMMON_ARENA_H
 #define COMMON_ARENA_H
 

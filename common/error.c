@@ -7,9 +7,14 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-    [ERROR_NONE] = "none",       [ERROR_INPUT] = "input",   [ERROR_IO] = "io",
-    [ERROR_LIMIT] = "limit",     [ERROR_AGAIN] = "again",   [ERROR_CORRUPT] = "corrupt",
-    [ERROR_DENIED] = "denied",   [ERROR_UNSUPPORTED] = "unsupported",
+    [ERROR_NONE] = "none",
+    [ERROR_INPUT] = "input",
+    [ERROR_IO] = "io",
+    [ERROR_LIMIT] = "limit",
+    [ERROR_AGAIN] = "again",
+    [ERROR_CORRUPT] = "corrupt",
+    [ERROR_DENIED] = "denied",
+    [ERROR_UNSUPPORTED] = "unsupported",
 };
 static_assert(sizeof kind_names / sizeof kind_names[0] == ERROR_KIND_COUNT, "a name per kind");
 

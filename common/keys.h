@@ -1,5 +1,5 @@
-/* CURVE key pairs in files, names bound to keys. Files hold one line `public PUBLIC` and, in a private file (0600),
- * one line `secret SECRET`, both Z85 (40 characters). */
+/* CURVE key pairs in files, names bound to keys. Files hold one line `public PUBLIC` and, in a private file
+ * (0600), one line `secret SECRET`, both Z85 (40 characters). */
 #ifndef COMMON_KEYS_H
 #define COMMON_KEYS_H
 
@@ -16,7 +16,8 @@ struct key_pair {
 
 void key_pair_fini(struct key_pair *pair); /* wipes */
 
-/* Reads path, or makes a pair and writes it (0600, atomically) if there is none. Refuses a file that others may read. */
+/* Reads path, or makes a pair and writes it (0600, atomically) if there is none. Refuses a file that others
+ * may read. */
 int keys_load_or_make(const char *path, struct key_pair *pair, struct error *err);
 int keys_load(const char *path, struct key_pair *pair, struct error *err);
 
@@ -32,7 +33,8 @@ struct key_book {
     struct key_book_entry *entries;
     size_t count;
 };
-/* Reads the whole book; errors name path:line. Duplicate keys are an error. An absent file is an empty book. */
+/* Reads the whole book; errors name path:line. Duplicate keys are an error. An absent file is an empty book.
+ */
 int key_book_load(const char *path, struct key_book *book, struct error *err);
 void key_book_fini(struct key_book *book);
 /* NULL if unknown. Constant time in the key's bytes. */

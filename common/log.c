@@ -37,7 +37,8 @@ static int admitted(int64_t now_ms)
 {
     int64_t second = now_ms / 1000;
     int64_t seen = atomic_load(&window_s);
-    if (seen != second && atomic_compare_exchange_strong(&window_s, &seen, second)) atomic_store(&window_lines, 0);
+    if (seen != second && atomic_compare_exchange_strong(&window_s, &seen, second))
+        atomic_store(&window_lines, 0);
     return atomic_fetch_add(&window_lines, 1) < LINES_PER_SECOND_MAX;
 }
 
@@ -58,8 +59,8 @@ static void emit(enum log_level level, const char *event, const char *body, cons
     char stamp[TIMETEXT_RFC3339_SIZE];
     char line[2048];
     int n = snprintf(line, sizeof line - 1, "time=%s level=%s process=%s event=%s%s%s%s%s",
-        timetext_rfc3339(now_ms, stamp), level_names[level], process_name, event, body[0] != '\0' ? " " : "", body,
-        tail[0] != '\0' ? " " : "", tail);
+        timetext_rfc3339(now_ms, stamp), level_names[level], process_name, event, body[0] != '\0' ? " " : "",
+        body, tail[0] != '\0' ? " " : "", tail);
     if (n < 0) return;
     size_t size = (size_t)n < sizeof line - 1 ? (size_t)n : sizeof line - 2;
     line[size] = '\0';

@@ -1,8 +1,8 @@
-/* One thread's event loop: descriptors (epoll) and timers (monotonic deadlines). The thread that runs it owns it;
- * callbacks run on that thread and may add and remove anything, themselves included.
+/* One thread's event loop: descriptors (epoll) and timers (monotonic deadlines). The thread that runs it owns
+ * it; callbacks run on that thread and may add and remove anything, themselves included.
  *
- * Timers are absolute: a periodic caller adds its next deadline from the last one, so ticks never drift, and after a
- * pause it skips to the grid instead of catching up. */
+ * Timers are absolute: a periodic caller adds its next deadline from the last one, so ticks never drift, and
+ * after a pause it skips to the grid instead of catching up. */
 #ifndef COMMON_LOOP_H
 #define COMMON_LOOP_H
 
@@ -22,7 +22,7 @@ typedef void loop_timer_call(void *owner, int64_t now_ns);
 struct loop_timer {
     loop_timer_call *call;
     void *owner;
-    int64_t due_ns;  /* clock_mono_ns */
+    int64_t due_ns;    /* clock_mono_ns */
     size_t heap_index; /* 0: not armed */
 };
 
@@ -30,7 +30,8 @@ struct loop *loop_new(struct error *err);
 void loop_free(struct loop *loop);
 
 /* Watches fd (level-triggered). The caller keeps ownership of fd and unwatches it before closing it. */
-int loop_watch(struct loop *loop, int fd, unsigned events, loop_fd_call *call, void *owner, struct error *err);
+int loop_watch(
+    struct loop *loop, int fd, unsigned events, loop_fd_call *call, void *owner, struct error *err);
 int loop_change(struct loop *loop, int fd, unsigned events, struct error *err);
 void loop_unwatch(struct loop *loop, int fd);
 
@@ -38,18 +39,21 @@ void loop_unwatch(struct loop *loop, int fd);
 void loop_at(struct loop *loop, struct loop_timer *timer, int64_t due_ns);
 void loop_cancel(struct loop *loop, struct loop_timer *timer);
 
-/* Called after every turn, before the loop waits again: for ZeroMQ sockets, whose descriptors are edge-triggered.
- * At most 16. */
+/* Called after every turn, before the loop waits again: for ZeroMQ sockets, whose descriptors are
+ * edge-triggered. At most 16. */
 int loop_each_turn(struct loop *loop, void (*call)(void *owner), void *owner, struct error *err);
 
 /* Runs until loop_stop. Timers due at the same time fire in the order of their deadlines. */
 int loop_run(struct loop *loop, struct error *err);
 void loop_stop(struct loop *loop);
 
-/* SIGTERM, SIGINT (and SIGHUP where hup is not NULL) as callbacks of the loop; blocks them for the process. */
-int loop_signals(struct loop *loop, void (*stop)(void *owner), void (*hup)(void *owner), void *owner, struct error *err);
+/* SIGTERM, SIGINT (and SIGHUP where hup is not NULL) as callbacks of the loop; blocks them for the process.
+ */
+int loop_signals(
+    struct loop *loop, void (*stop)(void *owner), void (*hup)(void *owner), void *owner, struct error *err);
 
-/* The next point on the grid of `interval_ns` strictly after now, moved by phase_ns. For tests and callers alike. */
+/* The next point on the grid of `interval_ns` strictly after now, moved by phase_ns. For tests and callers
+ * alike. */
 int64_t loop_grid_next(int64_t now_ns, int64_t interval_ns, int64_t phase_ns);
 
 #endif

@@ -1,5 +1,6 @@
-/* YAML under one table: parses (libyaml), checks every key, type, unit and name against the table, and reports all
- * problems at once with file:line:column, the line itself and "did you mean". Pure but for schema_read_file. */
+/* YAML under one table: parses (libyaml), checks every key, type, unit and name against the table, and
+ * reports all problems at once with file:line:column, the line itself and "did you mean". Pure but for
+ * schema_read_file. */
 #ifndef COMMON_SCHEMA_H
 #define COMMON_SCHEMA_H
 
@@ -17,19 +18,19 @@
 
 enum schema_type {
     SCHEMA_TEXT,
-    SCHEMA_NAME,     /* [A-Za-z0-9._-]{1,64} */
-    SCHEMA_BOOL,     /* true, false, yes, no, on, off */
-    SCHEMA_INTEGER,  /* within min..max of the row */
-    SCHEMA_DURATION, /* "500ms": a number and a unit */
-    SCHEMA_PERCENT,  /* "99.9%" -> .999 */
-    SCHEMA_URL,      /* scheme://host…; schemes of the row's words, default http https */
-    SCHEMA_CHOICE,   /* one of the row's words */
-    SCHEMA_FILE,     /* a path; relative ones count from the config's directory */
+    SCHEMA_NAME,      /* [A-Za-z0-9._-]{1,64} */
+    SCHEMA_BOOL,      /* true, false, yes, no, on, off */
+    SCHEMA_INTEGER,   /* within min..max of the row */
+    SCHEMA_DURATION,  /* "500ms": a number and a unit */
+    SCHEMA_PERCENT,   /* "99.9%" -> .999 */
+    SCHEMA_URL,       /* scheme://host…; schemes of the row's words, default http https */
+    SCHEMA_CHOICE,    /* one of the row's words */
+    SCHEMA_FILE,      /* a path; relative ones count from the config's directory */
     SCHEMA_REFERENCE, /* a key of the top-level map that `words` names ("hosts") */
-    SCHEMA_LIST,     /* of the row `element` */
-    SCHEMA_MAP,      /* of names to the row `element` */
-    SCHEMA_OBJECT,   /* keys: the rows `fields` */
-    SCHEMA_ANY_OF,   /* the first of the rows `fields` that has the node's shape (scalar, sequence, mapping) */
+    SCHEMA_LIST,      /* of the row `element` */
+    SCHEMA_MAP,       /* of names to the row `element` */
+    SCHEMA_OBJECT,    /* keys: the rows `fields` */
+    SCHEMA_ANY_OF, /* the first of the rows `fields` that has the node's shape (scalar, sequence, mapping) */
     SCHEMA_TYPE_COUNT
 };
 
@@ -37,14 +38,14 @@ enum schema_type {
 struct schema_field {
     const char *name;
     enum schema_type type;
-    const char *help;                    /* one sentence: for errors and the manual page */
-    const char *fallback;                /* as written in YAML, NULL: none */
+    const char *help;     /* one sentence: for errors and the manual page */
+    const char *fallback; /* as written in YAML, NULL: none */
     bool required;
-    int64_t min, max;                    /* INTEGER; LIST: number of elements (0, 0: any) */
-    const char *words;                   /* CHOICE, URL: "a b c"; REFERENCE: name of the map */
-    const struct schema_field *element;  /* LIST, MAP */
-    const struct schema_field *fields;   /* OBJECT, ANY_OF */
-    const char *not_yet;                 /* accepted but not carried out by this version: the warning says this */
+    int64_t min, max;                   /* INTEGER; LIST: number of elements (0, 0: any) */
+    const char *words;                  /* CHOICE, URL: "a b c"; REFERENCE: name of the map */
+    const struct schema_field *element; /* LIST, MAP */
+    const struct schema_field *fields;  /* OBJECT, ANY_OF */
+    const char *not_yet; /* accepted but not carried out by this version: the warning says this */
 };
 
 enum schema_node_kind { SCHEMA_SCALAR, SCHEMA_SEQUENCE, SCHEMA_MAPPING };
@@ -56,7 +57,7 @@ struct schema_node {
     const char *text; /* scalar, NUL-terminated */
     size_t count;
     const struct schema_node **children;
-    const char **keys;        /* mapping only */
+    const char **keys;                /* mapping only */
     const struct schema_field *field; /* the row it was checked against, NULL unknown */
 };
 
@@ -92,10 +93,10 @@ void schema_problem(struct schema_report *report, enum schema_level level, const
  * sorted by line. colour: ANSI. */
 void schema_report_print(const struct schema_report *report, FILE *out, bool colour);
 
-/* Parses and checks against the rows of the top level. A tree comes back whenever the text was YAML at all, even with
- * errors in the report; NULL otherwise. */
-struct schema_tree *schema_parse(const char *text, size_t size, const char *file, const struct schema_field *fields,
-    struct schema_report *report);
+/* Parses and checks against the rows of the top level. A tree comes back whenever the text was YAML at all,
+ * even with errors in the report; NULL otherwise. */
+struct schema_tree *schema_parse(const char *text, size_t size, const char *file,
+    const struct schema_field *fields, struct schema_report *report);
 void schema_tree_free(struct schema_tree *tree);
 const struct schema_node *schema_root(const struct schema_tree *tree);
 

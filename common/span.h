@@ -38,10 +38,12 @@ int buffer_append(struct buffer *buffer, struct span bytes, struct error *err);
 int buffer_format(struct buffer *buffer, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Room for `size` more bytes, uninitialised; the caller writes them and adds to buffer->size. NULL at the bound. */
+/* Room for `size` more bytes, uninitialised; the caller writes them and adds to buffer->size. NULL at the
+ * bound. */
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size, struct error *err);
 struct span buffer_span(const struct buffer *buffer);
-/* The content as a NUL-terminated string (the NUL is not counted); valid until the next call on the buffer. */
+/* The content as a NUL-terminated string (the NUL is not counted); valid until the next call on the buffer.
+ */
 const char *buffer_text(struct buffer *buffer);
 
 #endif

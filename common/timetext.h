@@ -9,10 +9,12 @@
 
 #define TIMETEXT_RFC3339_SIZE 32
 
-/* "2026-11-23T13:45:00.123Z" (RFC 3339, UTC, milliseconds) into out; returns out. Years 0000 to 9999, others clamp. */
+/* "2026-11-23T13:45:00.123Z" (RFC 3339, UTC, milliseconds) into out; returns out. Years 0000 to 9999, others
+ * clamp. */
 const char *timetext_rfc3339(int64_t wall_ms, char out[static TIMETEXT_RFC3339_SIZE]);
 
-/* Accepts RFC 3339 with any offset, "now", "-10m" (before now), and Unix seconds ("1795400000", "1795400000.5"). */
+/* Accepts RFC 3339 with any offset, "now", "-10m" (before now), and Unix seconds ("1795400000",
+ * "1795400000.5"). */
 int timetext_parse(const char *text, int64_t now_ms, int64_t *wall_ms, struct error *err);
 
 /* "500ms", "2s", "1.5m", "2h", "14d": a number and a unit (us ms s m h d), result in microseconds, >= 0.

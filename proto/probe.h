@@ -1,5 +1,5 @@
-/* How a probe can end: the words shared by agent, engine, store and command line. Numbers are on the wire and in
- * the files: append only. */
+/* How a probe can end: the words shared by agent, engine, store and command line. Numbers are on the wire and
+ * in the files: append only. */
 #ifndef PROTO_PROBE_H
 #define PROTO_PROBE_H
 
@@ -9,7 +9,8 @@
 enum probe_kind {
     PROBE_HTTP = 1,
     PROBE_TCP = 2,
-    PROBE_HAPROXY_STATS = 3, /* GET of HAProxy's CSV; each server's state becomes a sample of balancer_server_state */
+    PROBE_HAPROXY_STATS =
+        3, /* GET of HAProxy's CSV; each server's state becomes a sample of balancer_server_state */
     PROBE_KIND_COUNT
 };
 
@@ -44,14 +45,15 @@ enum probe_error {
     PROBE_ERROR_CONTENT = 10,        /* the expected text is missing */
     PROBE_ERROR_REDIRECT = 11,       /* a redirect where none is followed */
     PROBE_ERROR_BLOCKED = 12,        /* 401, 403 or 429: a view about this observer, not about the target */
-    PROBE_ERROR_LOCAL = 13,          /* the agent's own trouble: no descriptors, no memory, missing credentials */
-    PROBE_ERROR_MALFORMED = 14,      /* not HTTP */
+    PROBE_ERROR_LOCAL = 13,     /* the agent's own trouble: no descriptors, no memory, missing credentials */
+    PROBE_ERROR_MALFORMED = 14, /* not HTTP */
     PROBE_ERROR_COUNT
 };
 
 enum probe_flag {
-    PROBE_FLAG_BURST = 1,   /* outside the regular grid, asked for by a burst or as confirmation */
-    PROBE_FLAG_DRAINING = 2 /* the answer announced a drain (health 503 with page ok is decided by the engine) */
+    PROBE_FLAG_BURST = 1, /* outside the regular grid, asked for by a burst or as confirmation */
+    PROBE_FLAG_DRAINING =
+        2 /* the answer announced a drain (health 503 with page ok is decided by the engine) */
 };
 
 /* "ok", "fail", "late"; "refused", "no answer", …: for people and JSON. Never NULL. */
@@ -60,7 +62,8 @@ const char *probe_error_name(enum probe_error error);   /* word_with_underscores
 const char *probe_error_phrase(enum probe_error error); /* "connection refused", for sentences */
 const char *probe_kind_name(enum probe_kind kind);      /* "http", "tcp", "haproxy" */
 
-/* One outcome with the times of its phases in microseconds, -1 where a phase was not reached or is not part of it. */
+/* One outcome with the times of its phases in microseconds, -1 where a phase was not reached or is not part
+ * of it. */
 struct probe_result {
     int64_t start_ms; /* Unix ms, the observer's clock */
     enum probe_outcome outcome;

@@ -1,10 +1,11 @@
-/* Encodes and decodes what agents and collectors say to each other (faultline.proto): the only code that sees the
- * generated types. Pure, any thread.
+/* Encodes and decodes what agents and collectors say to each other (faultline.proto): the only code that sees
+ * the generated types. Pure, any thread.
  *
- * Decoding trusts nothing: a scan without allocation counts elements, packed values and nesting; then a budgeted
- * allocator unpacks; then every field is validated (limits.h). Decoded messages borrow from the arena they were
- * decoded into; strings in them are NUL-terminated, valid UTF-8 without control bytes, and within their limits.
- * A frame that breaks a rule fails with ERROR_INPUT (or ERROR_LIMIT) and names the rule. */
+ * Decoding trusts nothing: a scan without allocation counts elements, packed values and nesting; then a
+ * budgeted allocator unpacks; then every field is validated (limits.h). Decoded messages borrow from the
+ * arena they were decoded into; strings in them are NUL-terminated, valid UTF-8 without control bytes, and
+ * within their limits. A frame that breaks a rule fails with ERROR_INPUT (or ERROR_LIMIT) and names the rule.
+ */
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
 
@@ -23,10 +24,10 @@
 enum wire_capability { WIRE_CAN_ICMP = 1, WIRE_CAN_EBPF = 2 };
 
 enum wire_gap_reason {
-    WIRE_GAP_SPOOL_FULL = 1,    /* oldest dropped to make room */
-    WIRE_GAP_CORRUPT = 2,       /* a record or segment failed its checksum */
-    WIRE_GAP_SPOOL_FAILED = 3,  /* could not be written, and memory was full */
-    WIRE_GAP_REFUSED = 4,       /* the collector refused the batch as invalid */
+    WIRE_GAP_SPOOL_FULL = 1,   /* oldest dropped to make room */
+    WIRE_GAP_CORRUPT = 2,      /* a record or segment failed its checksum */
+    WIRE_GAP_SPOOL_FAILED = 3, /* could not be written, and memory was full */
+    WIRE_GAP_REFUSED = 4,      /* the collector refused the batch as invalid */
     WIRE_GAP_REASON_COUNT
 };
 
@@ -56,7 +57,7 @@ struct wire_rows {
     size_t series_count;
     const int64_t *times_ms;
     size_t time_count;
-    const int64_t *ints;     /* exactly one of the three is not NULL */
+    const int64_t *ints; /* exactly one of the three is not NULL */
     const double *doubles;
     const struct wire_histogram *histograms;
 };
@@ -164,7 +165,12 @@ struct wire_from_agent {
 };
 
 enum wire_from_collector_kind {
-    WIRE_WELCOME = 1, WIRE_ACK, WIRE_PLAN, WIRE_BURST, WIRE_NEED_DICT, WIRE_RETRY_AFTER
+    WIRE_WELCOME = 1,
+    WIRE_ACK,
+    WIRE_PLAN,
+    WIRE_BURST,
+    WIRE_NEED_DICT,
+    WIRE_RETRY_AFTER
 };
 struct wire_from_collector {
     enum wire_from_collector_kind kind;
@@ -173,25 +179,30 @@ struct wire_from_collector {
         struct wire_ack ack;
         struct wire_plan plan;
         struct wire_burst burst;
-        struct { uint64_t incarnation; } need_dict;
+        struct {
+            uint64_t incarnation;
+        } need_dict;
         struct wire_retry_after retry_after;
     };
 };
 
 /* Appends one frame to out; out is unchanged on failure. Encoding checks the same limits as decoding. */
 int wire_encode_from_agent(const struct wire_from_agent *message, struct buffer *out, struct error *err);
-int wire_encode_from_collector(const struct wire_from_collector *message, struct buffer *out, struct error *err);
+int wire_encode_from_collector(
+    const struct wire_from_collector *message, struct buffer *out, struct error *err);
 
-/* Fills message from a frame; everything it points to lives in the arena (or the frame). The caller resets the arena. */
-int wire_decode_from_agent(struct span frame, struct arena *arena, struct wire_from_agent *message, struct error *err);
+/* Fills message from a frame; everything it points to lives in the arena (or the frame). The caller resets
+ * the arena. */
+int wire_decode_from_agent(
+    struct span frame, struct arena *arena, struct wire_from_agent *message, struct error *err);
 int wire_decode_from_collector(
     struct span frame, struct arena *arena, struct wire_from_collector *message, struct error *err);
 
 /* Number of samples in a batch: every value of every row, and each probe outcome as one. */
 uint64_t wire_batch_samples(const struct wire_batch *batch);
 
-/* Whether a metric or label name has the shape [a-z_][a-z0-9_]* within its limit; whether a label value or host name
- * is within its charset and limit. Used by both ends. */
+/* Whether a metric or label name has the shape [a-z_][a-z0-9_]* within its limit; whether a label value or
+ * host name is within its charset and limit. Used by both ends. */
 bool wire_name_ok(const char *name, size_t bytes_max);
 bool wire_label_value_ok(const char *value);
 bool wire_host_ok(const char *host);

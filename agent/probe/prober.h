@@ -1,7 +1,8 @@
-/* Runs the probes of a plan on the agent's loop: each target on its own grid, at most PROBER_OPEN_MAX at once and 3 of
- * one target, every outcome once (and once more before, if late). Nothing here blocks: names are resolved by c-ares
- * (every probe anew, TTLs honoured by nobody but the resolver), HTTP by libcurl's multi interface with the address
- * pinned (CURLOPT_CONNECT_TO), fresh connections, no cookies, User-Agent "faultline/VERSION (+probe)".
+/* Runs the probes of a plan on the agent's loop: each target on its own grid, at most PROBER_OPEN_MAX at once
+ * and 3 of one target, every outcome once (and once more before, if late). Nothing here blocks: names are
+ * resolved by c-ares (every probe anew, TTLs honoured by nobody but the resolver), HTTP by libcurl's multi
+ * interface with the address pinned (CURLOPT_CONNECT_TO), fresh connections, no cookies, User-Agent
+ * "faultline/VERSION (+probe)".
  *
  * One thread: the loop's. */
 #ifndef AGENT_PROBE_PROBER_H
@@ -16,14 +17,14 @@
 #include "proto/probe.h"
 #include "proto/wire.h"
 
-#define PROBER_OPEN_MAX        256
-#define PROBER_ADDRESSES_MAX   16  /* probed of one name (each_address) */
-#define PROBER_BODY_BYTES_MAX  (64 * 1024)
+#define PROBER_OPEN_MAX       256
+#define PROBER_ADDRESSES_MAX  16 /* probed of one name (each_address) */
+#define PROBER_BODY_BYTES_MAX (64 * 1024)
 
 struct prober;
 
-/* What the prober tells its owner. `urgent`: a failed, late or slow outcome, to be sent at once. labels are the target's,
- * with `address` ("ip:port") added for targets with each_address. Borrowed for the call. */
+/* What the prober tells its owner. `urgent`: a failed, late or slow outcome, to be sent at once. labels are
+ * the target's, with `address` ("ip:port") added for targets with each_address. Borrowed for the call. */
 struct prober_sink {
     void *owner;
     void (*outcome)(void *owner, const struct wire_label *labels, size_t label_count,
@@ -33,21 +34,21 @@ struct prober_sink {
         int64_t time_ms, int64_t value);
 };
 
-struct prober *prober_new(struct loop *loop, const struct prober_sink *sink, const char *credentials_directory,
-    uint64_t random_seed, struct error *err);
+struct prober *prober_new(struct loop *loop, const struct prober_sink *sink,
+    const char *credentials_directory, uint64_t random_seed, struct error *err);
 void prober_free(struct prober *prober);
 
-/* The targets that one collector wants, replacing what it wanted before. Targets of several collectors with the same
- * key run once. `collector`: its letter. Copied. */
+/* The targets that one collector wants, replacing what it wanted before. Targets of several collectors with
+ * the same key run once. `collector`: its letter. Copied. */
 int prober_plan(struct prober *prober, const char *collector, const struct wire_target *targets, size_t count,
     struct error *err);
 
-/* Probes more often for a while; bounded to LIMIT_BURST_MS and LIMIT_BURST_PER_SECOND whatever is asked. Unknown keys
- * are ignored. */
+/* Probes more often for a while; bounded to LIMIT_BURST_MS and LIMIT_BURST_PER_SECOND whatever is asked.
+ * Unknown keys are ignored. */
 void prober_burst(struct prober *prober, const struct wire_burst *burst);
 
-/* Tries one target once, for `check --live`: runs until its final outcome on a loop of its own. `detail` gets a
- * sentence for people ("redirects to https://…", "certificate is for …"). */
+/* Tries one target once, for `check --live`: runs until its final outcome on a loop of its own. `detail` gets
+ * a sentence for people ("redirects to https://…", "certificate is for …"). */
 int prober_try(const struct wire_target *target, struct probe_result *result, char detail[static 256],
     struct error *err);
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Skips blanks, reads decimal digits into value and moves the cursor behind them. False, cursor unmoved, if there are
- * no digits or the number exceeds 64 bits. */
+/* Skips blanks, reads decimal digits into value and moves the cursor behind them. False, cursor unmoved, if
+ * there are no digits or the number exceeds 64 bits. */
 bool parse_u64(const char **cursor, uint64_t *value);
 
 #endif

@@ -1,8 +1,9 @@
-/* Reads this host once a second: disks, pressure, processors, memory, network, load, filesystems. Sources are rows of
- * a table (sampler.c), one file each; a source that is not there (no PSI, no swap) is told once and left out.
+/* Reads this host once a second: disks, pressure, processors, memory, network, load, filesystems. Sources are
+ * rows of a table (sampler.c), one file each; a source that is not there (no PSI, no swap) is told once and
+ * left out.
  *
- * Descriptors are kept open and read by pread. What can hang (statvfs on a dead mount) runs in a helper process that
- * can be abandoned; its values come with the next tick. One thread: the loop's. */
+ * Descriptors are kept open and read by pread. What can hang (statvfs on a dead mount) runs in a helper
+ * process that can be abandoned; its values come with the next tick. One thread: the loop's. */
 #ifndef AGENT_SAMPLE_SAMPLER_H
 #define AGENT_SAMPLE_SAMPLER_H
 
@@ -18,12 +19,14 @@ struct sampler;
 /* One value of one series. Labels are borrowed for the call. */
 struct sample_sink {
     void *owner;
-    void (*value)(void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value);
+    void (*value)(
+        void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value);
 };
 
 struct sampler_options {
-    const char *root;            /* "" in life; a recorded tree in tests: ROOT/proc/…, ROOT/sys/… */
-    const char *const *disks;    /* device names; NULL: all whole disks, and loop devices that something is mounted from */
+    const char *root; /* "" in life; a recorded tree in tests: ROOT/proc/…, ROOT/sys/… */
+    const char *const
+        *disks; /* device names; NULL: all whole disks, and loop devices that something is mounted from */
     size_t disk_count;
 };
 

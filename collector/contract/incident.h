@@ -1,5 +1,6 @@
-/* An incident: one cause, its evidence, its symptoms, what was ruled out. The same object is what the engine opens,
- * state.db keeps, the API and `--json` print, hooks send and reports read. Pure; the owner's storage. */
+/* An incident: one cause, its evidence, its symptoms, what was ruled out. The same object is what the engine
+ * opens, state.db keeps, the API and `--json` print, hooks send and reports read. Pure; the owner's storage.
+ */
 #ifndef COLLECTOR_CONTRACT_INCIDENT_H
 #define COLLECTOR_CONTRACT_INCIDENT_H
 
@@ -20,12 +21,12 @@
 
 /* One fact with its numbers: a sentence for people, and what it was computed from. */
 struct incident_evidence {
-    char text[INCIDENT_TEXT_SIZE];      /* "0 of 3 through the balancer answered in the last 2 s" */
+    char text[INCIDENT_TEXT_SIZE];           /* "0 of 3 through the balancer answered in the last 2 s" */
     char component[INCIDENT_COMPONENT_SIZE]; /* whom the fact is about, "" none */
-    char metric[64];                    /* what it was read from, "" none */
-    double value;                       /* NAN: none */
-    double baseline;                    /* NAN: none */
-    int64_t from_ms, to_ms;             /* the span of the observations, 0 none */
+    char metric[64];                         /* what it was read from, "" none */
+    double value;                            /* NAN: none */
+    double baseline;                         /* NAN: none */
+    int64_t from_ms, to_ms;                  /* the span of the observations, 0 none */
 };
 
 struct incident_symptom {
@@ -45,16 +46,18 @@ struct incident {
     enum component kind;
     char component[INCIDENT_COMPONENT_SIZE];
     enum mode mode;
-    double magnitude;          /* share of affected requests (0..1] or, for slow and degraded, the factor (> 1) */
+    double magnitude; /* share of affected requests (0..1] or, for slow and degraded, the factor (> 1) */
     enum confidence confidence;
-    double posterior;          /* 0..1 */
+    double posterior;                        /* 0..1 */
     char runner_up[INCIDENT_COMPONENT_SIZE]; /* "" none */
     enum impact impact;
     enum severity severity;
-    char services[INCIDENT_TEXT_SIZE]; /* comma-separated services users reach through the component, "" none */
-    char headline[INCIDENT_TEXT_SIZE]; /* "lb:lb-www down, certain: 0 of 3 through the balancer, 3 of 3 directly" */
+    char services[INCIDENT_TEXT_SIZE]; /* comma-separated services users reach through the component, "" none
+                                        */
+    char headline[INCIDENT_TEXT_SIZE]; /* "lb:lb-www down, certain: 0 of 3 through the balancer, 3 of 3
+                                          directly" */
     char advice[INCIDENT_TEXT_SIZE];   /* the first thing to do, "" none */
-    uint32_t steps;            /* how many so far; the number of the last one */
+    uint32_t steps;                    /* how many so far; the number of the last one */
     /* Unix ms; 0 not yet */
     int64_t onset_ms, detected_ms, notified_ms, mitigated_ms, resolved_ms;
     struct incident_evidence evidence[INCIDENT_EVIDENCE_MAX];
@@ -65,10 +68,10 @@ struct incident {
     size_t ruled_out_count;
 };
 
-/* The object of the API: keys id, state, component, mode, magnitude, confidence, posterior, runner_up, impact,
- * severity, services (array), headline, advice, steps, onset, detected_at, notified_at, mitigated_at, resolved_at
- * (RFC 3339 UTC with ms, or null), evidence [{text, component, metric, value, baseline, from, to}],
- * symptoms [{component, mode, onset}], ruled_out [{component, why}]. New reference; never NULL. */
+/* The object of the API: keys id, state, component, mode, magnitude, confidence, posterior, runner_up,
+ * impact, severity, services (array), headline, advice, steps, onset, detected_at, notified_at, mitigated_at,
+ * resolved_at (RFC 3339 UTC with ms, or null), evidence [{text, component, metric, value, baseline, from,
+ * to}], symptoms [{component, mode, onset}], ruled_out [{component, why}]. New reference; never NULL. */
 json_t *incident_to_json(const struct incident *incident);
 
 /* The inverse; lossless for what incident_to_json wrote. ERROR_INPUT names the key. */

@@ -1,5 +1,5 @@
-/* Runs a fuzz target once over every file of the folders named on the command line: how a corpus replays in the
- * normal test run, without libFuzzer. */
+/* Runs a fuzz target once over every file of the folders named on the command line: how a corpus replays in
+ * the normal test run, without libFuzzer. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

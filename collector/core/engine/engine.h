@@ -1,8 +1,9 @@
-/* Judges. Deterministic: observations and `now` in, steps of incidents, bursts and lateness limits out. It sees no
- * socket, no database and no clock; one thread (core's engine role) owns it.
+/* Judges. Deterministic: observations and `now` in, steps of incidents, bursts and lateness limits out. It
+ * sees no socket, no database and no clock; one thread (core's engine role) owns it.
  *
- * Method: sequential likelihood ratios over the probe matrix (Page's CUSUM per hypothesis, Lorden's bound for the
- * threshold); README.md beside this file writes down the hypotheses, streams, thresholds and what was measured. */
+ * Method: sequential likelihood ratios over the probe matrix (Page's CUSUM per hypothesis, Lorden's bound for
+ * the threshold); README.md beside this file writes down the hypotheses, streams, thresholds and what was
+ * measured. */
 #ifndef COLLECTOR_CORE_ENGINE_ENGINE_H
 #define COLLECTOR_CORE_ENGINE_ENGINE_H
 
@@ -19,7 +20,8 @@
 
 struct engine;
 
-/* One outcome of one probe. Times on the collector's wall clock: the caller has corrected the observer's offset. */
+/* One outcome of one probe. Times on the collector's wall clock: the caller has corrected the observer's
+ * offset. */
 struct engine_observation {
     uint32_t host;       /* observer */
     uint32_t target;     /* index into the model's targets */
@@ -54,8 +56,8 @@ struct engine_output {
     size_t late_after_count;
 };
 
-/* The model is borrowed and must outlive the engine (or the next engine_replace_model). start_ms: nothing opens before
- * 2 s have passed since then. */
+/* The model is borrowed and must outlive the engine (or the next engine_replace_model). start_ms: nothing
+ * opens before 2 s have passed since then. */
 struct engine *engine_new(const struct model *model, int64_t start_ms);
 void engine_free(struct engine *engine);
 
@@ -70,28 +72,35 @@ void engine_heard(struct engine *engine, uint32_t host, int64_t now_ms);
 void engine_gone(struct engine *engine, uint32_t host, int64_t now_ms);
 
 /* What a balancer says of one of its servers: up, down, draining or in maintenance. */
-enum balancer_word { BALANCER_SAYS_NOTHING, BALANCER_SAYS_UP, BALANCER_SAYS_DOWN, BALANCER_SAYS_DRAINING,
-    BALANCER_SAYS_MAINTENANCE };
-void engine_balancer_says(struct engine *engine, uint32_t balancer, uint32_t backend, enum balancer_word word,
-    int64_t now_ms);
+enum balancer_word {
+    BALANCER_SAYS_NOTHING,
+    BALANCER_SAYS_UP,
+    BALANCER_SAYS_DOWN,
+    BALANCER_SAYS_DRAINING,
+    BALANCER_SAYS_MAINTENANCE
+};
+void engine_balancer_says(
+    struct engine *engine, uint32_t balancer, uint32_t backend, enum balancer_word word, int64_t now_ms);
 
 /* The first delivery of an incident's step succeeded. */
 void engine_notified(struct engine *engine, const char *incident_id, int64_t at_ms);
 
-/* Judges what has come in and what time has done; call after each batch of observations and at least every 250 ms.
- * Appends to output (whose arrays live until the next call on this engine). */
+/* Judges what has come in and what time has done; call after each batch of observations and at least every
+ * 250 ms. Appends to output (whose arrays live until the next call on this engine). */
 void engine_step(struct engine *engine, int64_t now_ms, struct engine_output *output);
 
-/* The whole state as bytes, and back. A snapshot of an unknown version or another model's parts restores what it can;
- * ERROR_CORRUPT leaves the engine as new. */
+/* The whole state as bytes, and back. A snapshot of an unknown version or another model's parts restores what
+ * it can; ERROR_CORRUPT leaves the engine as new. */
 void engine_snapshot(const struct engine *engine, struct buffer *out);
 int engine_restore(struct engine *engine, struct span snapshot, int64_t now_ms, struct error *err);
 
 /* What it thinks now, for `status`, `map` and the page:
  * {"at", "services": [{"name", "verdict": "healthy|unproven|suspicious|…", "backends": [...], "hops": [...],
- *  "observers": [...], "paths": [{"observer","entrance","target","address","probe","state":"proven|unproven|silent",
+ *  "observers": [...], "paths":
+ * [{"observer","entrance","target","address","probe","state":"proven|unproven|silent",
  *  "good_in_row","p50_us","q99_us","late_after_ms","last": {"outcome","error","code","total_us","at"},
- *  "reason","remedy"}]}], "hosts": [{"name","state":"reporting|silent|never","last_heard"}], "incidents": [open ones]} */
+ *  "reason","remedy"}]}], "hosts": [{"name","state":"reporting|silent|never","last_heard"}], "incidents":
+ * [open ones]} */
 json_t *engine_status(const struct engine *engine, int64_t now_ms);
 
 #endif

@@ -1,5 +1,6 @@
-/* The site as the engine sees it: what can break, what is probed from where, and which components each probe crosses.
- * Compiled from the config (model_build) or by hand in tests and simulations; immutable while an engine uses it.
+/* The site as the engine sees it: what can break, what is probed from where, and which components each probe
+ * crosses. Compiled from the config (model_build) or by hand in tests and simulations; immutable while an
+ * engine uses it.
  *
  * Indexes point into the arrays of struct model; MODEL_NONE means none. Any thread may read. */
 #ifndef COLLECTOR_CORE_MODEL_MODEL_H
@@ -16,7 +17,7 @@
 #include "proto/probe.h"
 #include "proto/wire.h"
 
-#define MODEL_NONE UINT32_MAX
+#define MODEL_NONE          UINT32_MAX
 #define MODEL_OBSERVERS_MAX 5 /* per service */
 
 struct model_site {
@@ -52,7 +53,7 @@ struct model_service {
     enum service_kind kind;
     uint32_t *hops; /* balancers in the order users pass them */
     uint32_t hop_count;
-    uint32_t first_backend, backend_count; /* consecutive */
+    uint32_t first_backend, backend_count;   /* consecutive */
     uint32_t observers[MODEL_OBSERVERS_MAX]; /* hosts, never a backend's own */
     uint32_t observer_count;
     uint32_t capacity_needed; /* backends that must be up; at least 1 where there are any */
@@ -63,36 +64,42 @@ struct model_service {
 };
 
 /* Where a probe enters. What it crosses follows:
- *   USERS      egress of the observer's site, every hop in order, one of the backends (each 1/B), what is behind
- *   HOP        hop `balancer` and those after it, one of the backends
- *   BACKEND    backend `backend` only (page)          HEALTH  the same with the health URL: no worker, no dependency
- *   REFERENCE  the egress of the observer's site only
- *   STATS      nothing: what the balancer says of itself, evidence only */
+ *   USERS      egress of the observer's site, every hop in order, one of the backends (each 1/B), what is
+ * behind HOP        hop `balancer` and those after it, one of the backends BACKEND    backend `backend` only
+ * (page)          HEALTH  the same with the health URL: no worker, no dependency REFERENCE  the egress of the
+ * observer's site only STATS      nothing: what the balancer says of itself, evidence only */
 enum model_entrance {
-    ENTRANCE_USERS, ENTRANCE_HOP, ENTRANCE_BACKEND, ENTRANCE_HEALTH, ENTRANCE_REFERENCE, ENTRANCE_STATS,
+    ENTRANCE_USERS,
+    ENTRANCE_HOP,
+    ENTRANCE_BACKEND,
+    ENTRANCE_HEALTH,
+    ENTRANCE_REFERENCE,
+    ENTRANCE_STATS,
     ENTRANCE_COUNT
 };
 const char *model_entrance_word(enum model_entrance entrance); /* "users", "hop", … : the label `path` */
 
 /* One probe in the plan of its observers. */
 struct model_target {
-    uint64_t key;          /* wire_target.key: xxh3 of the labels and the way, stable across plans */
-    uint32_t service;      /* MODEL_NONE for REFERENCE */
+    uint64_t key;     /* wire_target.key: xxh3 of the labels and the way, stable across plans */
+    uint32_t service; /* MODEL_NONE for REFERENCE */
     enum model_entrance entrance;
     enum probe_kind probe;
-    uint32_t balancer;     /* HOP, STATS: the balancer probed */
-    uint32_t hop;          /* HOP: its position in the service's hops */
-    uint32_t backend;      /* BACKEND, HEALTH: index into backends */
-    uint32_t site;         /* REFERENCE */
-    const char *name;      /* the label `target`: "www", "lb-www", "app1", the reference's URL */
-    const char *address;   /* the label `address`: a configured "10.0.0.5:80"; "" when observers fill it in or none */
-    uint32_t observers[MODEL_OBSERVERS_MAX + 1]; /* those of the service; +1: the agent on the balancer's host */
+    uint32_t balancer; /* HOP, STATS: the balancer probed */
+    uint32_t hop;      /* HOP: its position in the service's hops */
+    uint32_t backend;  /* BACKEND, HEALTH: index into backends */
+    uint32_t site;     /* REFERENCE */
+    const char *name;  /* the label `target`: "www", "lb-www", "app1", the reference's URL */
+    const char
+        *address; /* the label `address`: a configured "10.0.0.5:80"; "" when observers fill it in or none */
+    uint32_t
+        observers[MODEL_OBSERVERS_MAX + 1]; /* those of the service; +1: the agent on the balancer's host */
     uint32_t observer_count;
     struct wire_target wire; /* what is sent; strings live in the model */
 };
 
 struct model {
-    char letter;                       /* of this collector */
+    char letter; /* of this collector */
     struct model_site *sites;
     uint32_t site_count;
     struct model_zone *zones;
@@ -110,13 +117,13 @@ struct model {
     struct arena *arena; /* owns all of the above */
 };
 
-/* Observers: at most five a service (config: default 3), chosen by rendezvous hashing over sites and zones among
- * `present` (names of enrolled hosts; config hosts with observer: false are left out), never a backend's own host
- * unless there is no other; the agent on a balancer's host is added to that balancer's targets. Rates are set so that
- * a backend gets at most 6 requests a second for a service when quiet, from all observers and entrances together.
- * Deterministic. */
-struct model *model_build(const struct config *config, const char *const *present, size_t present_count,
-    struct error *err);
+/* Observers: at most five a service (config: default 3), chosen by rendezvous hashing over sites and zones
+ * among `present` (names of enrolled hosts; config hosts with observer: false are left out), never a
+ * backend's own host unless there is no other; the agent on a balancer's host is added to that balancer's
+ * targets. Rates are set so that a backend gets at most 6 requests a second for a service when quiet, from
+ * all observers and entrances together. Deterministic. */
+struct model *model_build(
+    const struct config *config, const char *const *present, size_t present_count, struct error *err);
 void model_free(struct model *model);
 
 /* MODEL_NONE if unknown. */

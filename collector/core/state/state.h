@@ -1,5 +1,6 @@
-/* state.db: incidents, their steps, deliveries with their outcomes, the timeline, the engine's snapshot. One thread
- * (core's state role) writes; web and command line read through state_open_reader. WAL, synchronous=FULL. */
+/* state.db: incidents, their steps, deliveries with their outcomes, the timeline, the engine's snapshot. One
+ * thread (core's state role) writes; web and command line read through state_open_reader. WAL,
+ * synchronous=FULL. */
 #ifndef COLLECTOR_CORE_STATE_STATE_H
 #define COLLECTOR_CORE_STATE_STATE_H
 
@@ -18,13 +19,14 @@ struct state *state_open(const char *directory, struct error *err);
 struct state *state_open_reader(const char *directory, struct error *err);
 void state_close(struct state *state);
 
-/* One transaction: the incident as it now is, the step, its deliveries (ROLE_STEP's JSON). 0 also when the same
- * (incident, number) is there already. */
+/* One transaction: the incident as it now is, the step, its deliveries (ROLE_STEP's JSON). 0 also when the
+ * same (incident, number) is there already. */
 int state_record_step(struct state *state, const json_t *step, struct error *err);
 
-/* Outcome of a delivery (ROLE_OUTCOME's JSON). first_delivered: incident id whose first delivery this was, else "". */
-int state_record_outcome(struct state *state, const json_t *outcome, char first_delivered[static INCIDENT_ID_SIZE],
-    int64_t *at_ms, struct error *err);
+/* Outcome of a delivery (ROLE_OUTCOME's JSON). first_delivered: incident id whose first delivery this was,
+ * else "". */
+int state_record_outcome(struct state *state, const json_t *outcome,
+    char first_delivered[static INCIDENT_ID_SIZE], int64_t *at_ms, struct error *err);
 
 int state_record_note(struct state *state, const json_t *note, struct error *err);
 
@@ -39,7 +41,8 @@ int state_get_snapshot(struct state *state, struct buffer *out, struct error *er
 json_t *state_incidents(struct state *state, const char *only_state, size_t limit, struct error *err);
 
 /* One incident with everything that belongs to it: {"incident", "timeline": [{at, kind, text, source}],
- * "deliveries": [{id, hook, channel, step, attempts, result, delivered_at, …}]}. NULL with ERROR_INPUT: unknown id. */
+ * "deliveries": [{id, hook, channel, step, attempts, result, delivered_at, …}]}. NULL with ERROR_INPUT:
+ * unknown id. */
 json_t *state_incident(struct state *state, const char *id, struct error *err);
 
 /* The number the next incident gets is the highest ever used plus one. */

@@ -1,6 +1,6 @@
-/* Reads time series: sealed blocks from the day files (read-only, by itself), what is not sealed from `heads` where
- * the caller can reach the store role. Any process; one thread per reader. Never writes, never checkpoints
- * (wal_autocheckpoint=0, NO_CKPT_ON_CLOSE, no mmap): SQLite 3.40.1 can lose commits otherwise. */
+/* Reads time series: sealed blocks from the day files (read-only, by itself), what is not sealed from `heads`
+ * where the caller can reach the store role. Any process; one thread per reader. Never writes, never
+ * checkpoints (wal_autocheckpoint=0, NO_CKPT_ON_CLOSE, no mmap): SQLite 3.40.1 can lose commits otherwise. */
 #ifndef COLLECTOR_CORE_STORE_STORE_READ_H
 #define COLLECTOR_CORE_STORE_STORE_READ_H
 
@@ -14,14 +14,23 @@
 /* What to read. from inclusive, to exclusive. Matchers: every given label must be equal. */
 struct store_selector {
     const char *metric;
-    const char *host;         /* NULL: all */
+    const char *host;          /* NULL: all */
     const char *const *labels; /* name, value, … */
-    size_t label_count;       /* pairs */
+    size_t label_count;        /* pairs */
     int64_t from_ms, to_ms;
 };
 
 enum store_aggregate {
-    STORE_RAW, STORE_AVG, STORE_MIN, STORE_MAX, STORE_SUM, STORE_P50, STORE_P99, STORE_RATE, STORE_LAST, STORE_COUNT
+    STORE_RAW,
+    STORE_AVG,
+    STORE_MIN,
+    STORE_MAX,
+    STORE_SUM,
+    STORE_P50,
+    STORE_P99,
+    STORE_RATE,
+    STORE_LAST,
+    STORE_COUNT
 };
 /* "avg", "min", …; -1 for an unknown word. */
 int store_aggregate_parse(const char *word, enum store_aggregate *aggregate);
@@ -33,7 +42,7 @@ struct store_point {
 
 struct store_series {
     const char *host;
-    const char *labels; /* "device=vda,…" sorted; "" none */
+    const char *labels;         /* "device=vda,…" sorted; "" none */
     struct store_point *points; /* ascending, no repeated time */
     size_t count;
 };
@@ -51,11 +60,11 @@ struct store_reader;
 struct store_reader *store_reader_open(const char *directory, struct error *err);
 void store_reader_close(struct store_reader *reader);
 
-/* heads: what store_heads wrote, or empty. step_ms 0 with STORE_RAW. deadline_mono_ms bounds the time (a progress
- * handler ends longer queries with ERROR_LIMIT); points_max the answer. */
-int store_query(struct store_reader *reader, const struct store_selector *selector, enum store_aggregate aggregate,
-    int64_t step_ms, struct span heads, int64_t deadline_mono_ms, size_t points_max, struct store_result *result,
-    struct error *err);
+/* heads: what store_heads wrote, or empty. step_ms 0 with STORE_RAW. deadline_mono_ms bounds the time (a
+ * progress handler ends longer queries with ERROR_LIMIT); points_max the answer. */
+int store_query(struct store_reader *reader, const struct store_selector *selector,
+    enum store_aggregate aggregate, int64_t step_ms, struct span heads, int64_t deadline_mono_ms,
+    size_t points_max, struct store_result *result, struct error *err);
 void store_result_fini(struct store_result *result);
 
 #endif
