@@ -1,0 +1,236 @@
+"""A small real site on loopback ports: HTTP servers, a relay before each, HAProxy or nginx (or both in a row) in front,
+and a webhook receiver. Everything is a process of its own and ends with stop()."""
+
+import base64
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from programs import Program, die_with_parent, free_port, wait_for
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def answers(port):
+    """A condition for wait_for: somebody listens on the port."""
+    import socket
+
+    def check():
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return True
+        except OSError:
+            return False
+    return check
+
+
+class Relays:
+    """relay.py with its commands as methods. `ways`: list of (listen port, target port)."""
+
+    def __init__(self, ways):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "relay.py"), *(f"{a}:{b}" for a, b in ways)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self.process.stdout.readline()
+
+    def command(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer.startswith("ok"):
+            raise RuntimeError(f"the relay did not obey {words}")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def find_program(name):
+    """Debian keeps servers in /usr/sbin, which a user's PATH may lack."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed: deploy/install demo test")
+    return found
+
+
+def haproxy_config(listen, servers, stats=None, redirect_host=None):
+    """servers: list of (name, port)."""
+    lines = ["global", "    maxconn 2000", "defaults", "    mode http", "    timeout connect 2s",
+             "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
+             "    option redispatch", "frontend www", f"    bind 127.0.0.1:{listen}", "    default_backend apps",
+             "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
+    lines += [f"    server {name} 127.0.0.1:{port} check inter 1s" for name, port in servers]
+    if stats:
+        lines += ["frontend stats", f"    bind 127.0.0.1:{stats}", "    stats enable", "    stats uri /stats"]
+    return "\n".join(lines) + "\n"
+
+
+def nginx_config(directory, listen, servers):
+    """servers: list of (name, port)."""
+    upstream = "\n".join(f"        server 127.0.0.1:{port} max_fails=2 fail_timeout=2s;" for _, port in servers)
+    temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
+                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    return f"""daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx-error.log;
+events {{ worker_connections 1000; }}
+http {{
+    access_log off;
+{temp}
+    upstream apps {{
+{upstream}
+    }}
+    server {{
+        listen 127.0.0.1:{listen};
+        location / {{
+            proxy_pass http://apps;
+            proxy_connect_timeout 2s;
+            proxy_read_timeout 15s;
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header Connection "";
+        }}
+    }}
+}}
+"""
+
+
+class Site:
+    """`hops`: "haproxy", "nginx", or several from the outside in, as ("nginx", "haproxy"). The innermost one reaches
+    each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays)."""
+
+    def __init__(self, directory, servers=3, hops=("haproxy",)):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.names = [f"app{n + 1}" for n in range(servers)]
+        self.ports = [free_port() for _ in self.names]
+        self.relay_ports = [free_port() for _ in self.names]
+        self.hops = [hops] if isinstance(hops, str) else list(hops)
+        self.hop_ports = [free_port() for _ in self.hops]
+        self.hop_relay_ports = [free_port() for _ in self.hops[1:]]
+        self.stats_port = free_port() if "haproxy" in self.hops else None
+        self.servers, self.balancers = {}, []
+        self.relays = self.hop_relays = self.receiver = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.hop_ports[0]}/"
+
+    def server_program(self, n):
+        return Program(self.names[n], [sys.executable, str(HERE / "server.py"), str(self.ports[n]), self.names[n]],
+                       self.directory / f"{self.names[n]}.log")
+
+    def start(self):
+        for n, name in enumerate(self.names):
+            self.servers[name] = self.server_program(n).start()
+        for port in self.ports:
+            wait_for(f"server on port {port}", answers(port), 10)
+        self.relays = Relays(list(zip(self.relay_ports, self.ports)))
+        if self.hop_relay_ports:
+            self.hop_relays = Relays(list(zip(self.hop_relay_ports, self.hop_ports[1:])))
+        for n in reversed(range(len(self.hops))):
+            if n == len(self.hops) - 1:
+                behind = list(zip(self.names, self.relay_ports))
+            else:
+                behind = [(self.hops[n + 1], self.hop_relay_ports[n])]
+            self.start_balancer(n, behind)
+            wait_for(f"{self.hops[n]} on port {self.hop_ports[n]}", answers(self.hop_ports[n]), 10)
+        return self
+
+    def start_balancer(self, n, behind):
+        kind = self.hops[n]
+        config = self.directory / f"{kind}-{n}.conf"
+        if kind == "haproxy":
+            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port))
+            command = [find_program("haproxy"), "-db", "-f", str(config)]
+        else:
+            work = self.directory / f"nginx-{n}"
+            work.mkdir(exist_ok=True)
+            config.write_text(nginx_config(work, self.hop_ports[n], behind))
+            command = [find_program("nginx"), "-c", str(config), "-p", str(work), "-e", str(work / "error.log")]
+        program = Program(kind, command, self.directory / f"{kind}-{n}.log").start()
+        self.balancers.append(program)
+
+    def kill_server(self, n=0):
+        self.servers[self.names[n]].process.kill()
+        self.servers[self.names[n]].process.wait()
+
+    def restart_server(self, n=0):
+        self.servers[self.names[n]] = self.server_program(n).start()
+        wait_for(f"server {self.names[n]}", answers(self.ports[n]), 10)
+
+    def service_yaml(self, name="www"):
+        """balancers: and services: of the collector's config for this site."""
+        balancers, through = [], []
+        for n, kind in enumerate(self.hops):
+            hop = f"lb-{name}" if len(self.hops) == 1 else f"{kind}-{name}"
+            stats = f', stats: "http://127.0.0.1:{self.stats_port}/stats;csv"' if kind == "haproxy" else ""
+            balancers.append(f'  {hop}: {{addresses: ["127.0.0.1:{self.hop_ports[n]}"]{stats}}}')
+            through.append(hop)
+        backends = ", ".join(f'{{name: {n}, url: "http://127.0.0.1:{p}"}}' for n, p in zip(self.names, self.ports))
+        return ("balancers:\n" + "\n".join(balancers) + f"\nservices:\n  {name}:\n    url: \"{self.url}\"\n"
+                f"    health: /healthz\n    through: [{', '.join(through)}]\n    backends: [{backends}]\n")
+
+    def stop(self):
+        for program in [*self.balancers, *self.servers.values(), *([self.receiver] if self.receiver else [])]:
+            if program.running():
+                program.process.kill()
+                program.process.wait()
+        for relays in (self.relays, self.hop_relays):
+            if relays is not None:
+                relays.stop()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Receiver:
+    """receiver.py with what it accepted."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.port = free_port()
+        self.secret_file = self.directory / "webhook.secret"
+        self.secret_file.write_text("whsec_" + base64.b64encode(os.urandom(24)).decode() + "\n")
+        self.secret_file.chmod(0o600)
+        self.output = self.directory / "webhooks.jsonl"
+        self.program = Program("receiver", [sys.executable, str(HERE / "receiver.py"), str(self.port),
+                                            str(self.secret_file), str(self.output)],
+                               self.directory / "receiver.log")
+
+    def start(self):
+        self.program.start()
+        wait_for("webhook receiver", answers(self.port), 10)
+        return self
+
+    def hook_yaml(self, severity="ticket"):
+        return (f'hooks:\n  receiver: {{webhook: {{url: "http://127.0.0.1:{self.port}/hook", '
+                f'secret_file: "{self.secret_file}", allow_private: true}}}}\n'
+                f"routes: [{{severity: {severity}, to: [receiver]}}]\n")
+
+    def received(self):
+        """What was accepted, oldest first: [{"at", "id", "event"}]."""
+        try:
+            return [json.loads(line) for line in self.output.read_text().splitlines()]
+        except OSError:
+            return []
+
+    def stop(self):
+        if self.program.running():
+            self.program.process.kill()
+            self.program.process.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
