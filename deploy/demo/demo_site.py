@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -14,13 +15,11 @@ from programs import Program, die_with_parent, free_port, wait_for
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def answers(port):
+def answers(port, address="127.0.0.1"):
     """A condition for wait_for: somebody listens on the port."""
-    import socket
-
     def check():
         try:
-            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            socket.create_connection((address, port), 0.5).close()
             return True
         except OSError:
             return False
@@ -28,7 +27,7 @@ def answers(port):
 
 
 class Relays:
-    """relay.py with its commands as methods. `ways`: list of (listen port, target port)."""
+    """relay.py with its commands. `ways`: list of (listen, target), each a port or "ADDRESS/PORT"."""
 
     def __init__(self, ways):
         self.process = subprocess.Popen(
@@ -105,7 +104,7 @@ class Site:
     """`hops`: "haproxy", "nginx", or several from the outside in, as ("nginx", "haproxy"). The innermost one reaches
     each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays)."""
 
-    def __init__(self, directory, servers=3, hops=("haproxy",)):
+    def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.names = [f"app{n + 1}" for n in range(servers)]
@@ -115,6 +114,7 @@ class Site:
         self.hop_ports = [free_port() for _ in self.hops]
         self.hop_relay_ports = [free_port() for _ in self.hops[1:]]
         self.stats_port = free_port() if "haproxy" in self.hops else None
+        self.log_requests = log_requests
         self.servers, self.balancers = {}, []
         self.relays = self.hop_relays = self.receiver = None
 
@@ -123,8 +123,13 @@ class Site:
         return f"http://127.0.0.1:{self.hop_ports[0]}/"
 
     def server_program(self, n):
-        return Program(self.names[n], [sys.executable, str(HERE / "server.py"), str(self.ports[n]), self.names[n]],
-                       self.directory / f"{self.names[n]}.log")
+        command = [sys.executable, str(HERE / "server.py"), str(self.ports[n]), self.names[n]]
+        if self.log_requests:
+            command.append(str(self.request_log(n)))
+        return Program(self.names[n], command, self.directory / f"{self.names[n]}.log")
+
+    def request_log(self, n):
+        return self.directory / f"{self.names[n]}.requests"
 
     def start(self):
         for n, name in enumerate(self.names):

@@ -42,10 +42,10 @@ def wait_for(what, condition, seconds, every=0.05):
 
 
 class Program:
-    """A process with its log in a file."""
+    """A process with its log in a file. `prefix`: words before the command, as ["ip", "netns", "exec", NAME]."""
 
-    def __init__(self, name, command, log):
-        self.name, self.command, self.log = name, command, log
+    def __init__(self, name, command, log, prefix=()):
+        self.name, self.command, self.log = name, [*prefix, *command], log
         self.process = None
 
     def start(self):
@@ -84,7 +84,7 @@ class Faultline:
     """A collector and its agents. `config(self)` gives the text of the collector's file once keys and paths are
     known; agents are enrolled under the names given."""
 
-    def __init__(self, bin_dir=None, directory=None):
+    def __init__(self, bin_dir=None, directory=None, prefix=()):
         self.bin = pathlib.Path(bin_dir or os.environ.get("FAULTLINE_BIN") or ROOT / "build/release/bin")
         self.kept = directory is not None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="faultline-"))
@@ -95,7 +95,7 @@ class Faultline:
         self.data.mkdir(mode=0o700, exist_ok=True)
         self.config_file = self.directory / "faultline.yaml"
         self.collector = Program("collector", [str(self.bin / "faultline-collector"), "--config",
-                                               str(self.config_file)], self.directory / "collector.log")
+                                               str(self.config_file)], self.directory / "collector.log", prefix)
         self.agents = {}
 
     def enroll(self, host):
@@ -132,7 +132,7 @@ class Faultline:
         lines = (self.data / "collector.key").read_text().splitlines()
         return next(line.split()[1] for line in lines if line.startswith("public "))
 
-    def start_agent(self, host, endpoint=None, extra=""):
+    def start_agent(self, host, endpoint=None, extra="", prefix=()):
         self.enroll(host)
         spool = self.directory / f"{host}.spool"
         config = self.directory / f"{host}.yaml"
@@ -140,7 +140,7 @@ class Faultline:
                           f'key_file: "{self.directory / (host + ".key")}"\n'
                           f'spool: {{directory: "{spool}"}}\n' + extra)
         program = Program(host, [str(self.bin / "faultline-agent"), "--config", str(config)],
-                          self.directory / f"{host}.log")
+                          self.directory / f"{host}.log", prefix)
         self.agents[host] = program
         return program.start()
 

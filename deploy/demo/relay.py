@@ -1,4 +1,4 @@
-"""TCP relays whose ways can be broken: python3 relay.py LISTEN:TARGET …, commands on standard input, one a line,
+"""TCP relays whose ways can be broken: python3 relay.py LISTEN:TARGET … (each [ADDRESS/]PORT), commands on standard input, one a line,
 answered with `ok COMMAND` on standard output once it holds.
 
     pass [N]   connections go through (relay N from 0, or all)
@@ -12,9 +12,15 @@ import struct
 import sys
 
 
+def address_of(text):
+    """"8080" or "127.0.0.2/8080" as (address, port)."""
+    address, _, port = text.rpartition("/")
+    return address or "127.0.0.1", int(port)
+
+
 class Relay:
     def __init__(self, listen, target):
-        self.listen, self.target = listen, target
+        self.listen, self.target = address_of(listen), address_of(target)
         self.server = None
         self.held = []        # sockets that keep a listener's queue full while packets "vanish"
         self.pairs = set()    # transports of open connections
@@ -22,7 +28,7 @@ class Relay:
 
     async def handle(self, reader, writer):
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection(*self.target)
         except OSError:
             self.reset(writer)
             return
@@ -64,7 +70,7 @@ class Relay:
     def bound(self, backlog):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", self.listen))
+        sock.bind(self.listen)
         sock.listen(backlog)
         sock.setblocking(False)
         return sock
@@ -93,12 +99,12 @@ class Relay:
         for _ in range(4):
             filler = socket.socket()
             filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", self.listen))
+            filler.connect_ex(self.listen)
             self.held.append(filler)
 
 
 async def main():
-    relays = [Relay(*map(int, pair.split(":"))) for pair in sys.argv[1:]]
+    relays = [Relay(*pair.split(":")) for pair in sys.argv[1:]]
     for relay in relays:
         await relay.let_pass()
     print("listening", flush=True)

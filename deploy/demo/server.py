@@ -1,5 +1,5 @@
-"""A small site's server: python3 server.py PORT NAME. GET / is a page, GET /healthz needs nothing. Each is a process of
-its own, so that one can be killed or stopped."""
+"""A small site's server: python3 server.py [ADDRESS:]PORT NAME [REQUEST_LOG]. GET / is a page, GET /healthz needs nothing. Each is a process of
+its own, so that one can be killed or stopped. REQUEST_LOG gets a line a request: time, path, User-Agent."""
 
 import http.server
 import socket
@@ -12,6 +12,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     delay_s = 0.0
 
     def do_GET(self):
+        if self.server.requests is not None:
+            agent = self.headers.get("User-Agent", "-")
+            self.server.requests.write(f"{time.time():.3f}\t{self.path}\t{agent}\n")
+            self.server.requests.flush()
         if self.path.startswith("/healthz"):
             return self.answer(200, "ok\n")
         if self.delay_s:
@@ -43,8 +47,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def main():
-    server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+    address, _, port = sys.argv[1].rpartition(":")
+    server = Server((address or "127.0.0.1", int(port)), Handler)
     server.name = sys.argv[2]
+    server.requests = open(sys.argv[3], "a") if len(sys.argv) > 3 else None
     print("listening", flush=True)
     server.serve_forever()
 
