@@ -15,9 +15,12 @@ from programs import Program, die_with_parent, free_port, wait_for
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def answers(port, address="127.0.0.1"):
-    """A condition for wait_for: somebody listens on the port."""
+def answers(port, address="127.0.0.1", prefix=()):
+    """A condition for wait_for: somebody listens on the port (in the namespace that the prefix enters)."""
     def check():
+        if prefix:
+            return subprocess.run([*prefix, "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"],
+                                  stderr=subprocess.DEVNULL, timeout=5).returncode == 0
         try:
             socket.create_connection((address, port), 0.5).close()
             return True
@@ -29,9 +32,9 @@ def answers(port, address="127.0.0.1"):
 class Relays:
     """relay.py with its commands. `ways`: list of (listen, target), each a port or "ADDRESS/PORT"."""
 
-    def __init__(self, ways):
+    def __init__(self, ways, prefix=()):
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "relay.py"), *(f"{a}:{b}" for a, b in ways)], stdin=subprocess.PIPE,
+            [*prefix, sys.executable, str(HERE / "relay.py"), *(f"{a}:{b}" for a, b in ways)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         self.process.stdout.readline()
 
@@ -57,20 +60,20 @@ def find_program(name):
     return found
 
 
-def haproxy_config(listen, servers, stats=None, redirect_host=None):
-    """servers: list of (name, port)."""
+def haproxy_config(listen, servers, stats=None, address="127.0.0.1"):
+    """servers: list of (name, port) on loopback; the balancer itself listens on `address`."""
     lines = ["global", "    maxconn 2000", "defaults", "    mode http", "    timeout connect 2s",
              "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
-             "    option redispatch", "frontend www", f"    bind 127.0.0.1:{listen}", "    default_backend apps",
+             "    option redispatch", "frontend www", f"    bind {address}:{listen}", "    default_backend apps",
              "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
     lines += [f"    server {name} 127.0.0.1:{port} check inter 1s" for name, port in servers]
     if stats:
-        lines += ["frontend stats", f"    bind 127.0.0.1:{stats}", "    stats enable", "    stats uri /stats"]
+        lines += ["frontend stats", f"    bind {address}:{stats}", "    stats enable", "    stats uri /stats"]
     return "\n".join(lines) + "\n"
 
 
-def nginx_config(directory, listen, servers):
-    """servers: list of (name, port)."""
+def nginx_config(directory, listen, servers, address="127.0.0.1"):
+    """servers: list of (name, port) on loopback; the balancer itself listens on `address`."""
     upstream = "\n".join(f"        server 127.0.0.1:{port} max_fails=2 fail_timeout=2s;" for _, port in servers)
     temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
                      for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -86,7 +89,7 @@ http {{
 {upstream}
     }}
     server {{
-        listen 127.0.0.1:{listen};
+        listen {address}:{listen};
         location / {{
             proxy_pass http://apps;
             proxy_connect_timeout 2s;
@@ -102,9 +105,11 @@ http {{
 
 class Site:
     """`hops`: "haproxy", "nginx", or several from the outside in, as ("nginx", "haproxy"). The innermost one reaches
-    each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays)."""
+    each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays). `address` is where
+    servers and balancers listen, `prefix` enters the namespace they live in."""
 
-    def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False):
+    def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False, address="127.0.0.1", prefix=()):
+        self.address, self.prefix = address, list(prefix)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.names = [f"app{n + 1}" for n in range(servers)]
@@ -120,13 +125,13 @@ class Site:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.hop_ports[0]}/"
+        return f"http://{self.address}:{self.hop_ports[0]}/"
 
     def server_program(self, n):
-        command = [sys.executable, str(HERE / "server.py"), str(self.ports[n]), self.names[n]]
+        command = [sys.executable, str(HERE / "server.py"), f"{self.address}:{self.ports[n]}", self.names[n]]
         if self.log_requests:
             command.append(str(self.request_log(n)))
-        return Program(self.names[n], command, self.directory / f"{self.names[n]}.log")
+        return Program(self.names[n], command, self.directory / f"{self.names[n]}.log", self.prefix)
 
     def request_log(self, n):
         return self.directory / f"{self.names[n]}.requests"
@@ -135,31 +140,33 @@ class Site:
         for n, name in enumerate(self.names):
             self.servers[name] = self.server_program(n).start()
         for port in self.ports:
-            wait_for(f"server on port {port}", answers(port), 10)
-        self.relays = Relays(list(zip(self.relay_ports, self.ports)))
+            wait_for(f"server on port {port}", answers(port, self.address, self.prefix), 10)
+        self.relays = Relays([(r, f"{self.address}/{p}") for r, p in zip(self.relay_ports, self.ports)], self.prefix)
         if self.hop_relay_ports:
-            self.hop_relays = Relays(list(zip(self.hop_relay_ports, self.hop_ports[1:])))
+            self.hop_relays = Relays([(r, f"{self.address}/{p}") for r, p in
+                                      zip(self.hop_relay_ports, self.hop_ports[1:])], self.prefix)
         for n in reversed(range(len(self.hops))):
             if n == len(self.hops) - 1:
                 behind = list(zip(self.names, self.relay_ports))
             else:
                 behind = [(self.hops[n + 1], self.hop_relay_ports[n])]
             self.start_balancer(n, behind)
-            wait_for(f"{self.hops[n]} on port {self.hop_ports[n]}", answers(self.hop_ports[n]), 10)
+            wait_for(f"{self.hops[n]} on port {self.hop_ports[n]}",
+                     answers(self.hop_ports[n], self.address, self.prefix), 10)
         return self
 
     def start_balancer(self, n, behind):
         kind = self.hops[n]
         config = self.directory / f"{kind}-{n}.conf"
         if kind == "haproxy":
-            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port))
+            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.address))
             command = [find_program("haproxy"), "-db", "-f", str(config)]
         else:
             work = self.directory / f"nginx-{n}"
             work.mkdir(exist_ok=True)
-            config.write_text(nginx_config(work, self.hop_ports[n], behind))
+            config.write_text(nginx_config(work, self.hop_ports[n], behind, self.address))
             command = [find_program("nginx"), "-c", str(config), "-p", str(work), "-e", str(work / "error.log")]
-        program = Program(kind, command, self.directory / f"{kind}-{n}.log").start()
+        program = Program(kind, command, self.directory / f"{kind}-{n}.log", self.prefix).start()
         self.balancers.append(program)
 
     def kill_server(self, n=0):
@@ -168,17 +175,18 @@ class Site:
 
     def restart_server(self, n=0):
         self.servers[self.names[n]] = self.server_program(n).start()
-        wait_for(f"server {self.names[n]}", answers(self.ports[n]), 10)
+        wait_for(f"server {self.names[n]}", answers(self.ports[n], self.address, self.prefix), 10)
 
     def service_yaml(self, name="www"):
         """balancers: and services: of the collector's config for this site."""
+        at = self.address
         balancers, through = [], []
         for n, kind in enumerate(self.hops):
             hop = f"lb-{name}" if len(self.hops) == 1 else f"{kind}-{name}"
-            stats = f', stats: "http://127.0.0.1:{self.stats_port}/stats;csv"' if kind == "haproxy" else ""
-            balancers.append(f'  {hop}: {{addresses: ["127.0.0.1:{self.hop_ports[n]}"]{stats}}}')
+            stats = f', stats: "http://{at}:{self.stats_port}/stats;csv"' if kind == "haproxy" else ""
+            balancers.append(f'  {hop}: {{addresses: ["{at}:{self.hop_ports[n]}"]{stats}}}')
             through.append(hop)
-        backends = ", ".join(f'{{name: {n}, url: "http://127.0.0.1:{p}"}}' for n, p in zip(self.names, self.ports))
+        backends = ", ".join(f'{{name: {n}, url: "http://{at}:{p}"}}' for n, p in zip(self.names, self.ports))
         return ("balancers:\n" + "\n".join(balancers) + f"\nservices:\n  {name}:\n    url: \"{self.url}\"\n"
                 f"    health: /healthz\n    through: [{', '.join(through)}]\n    backends: [{backends}]\n")
 
