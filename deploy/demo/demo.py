@@ -1,5 +1,5 @@
-"""The demo: a small site, three observers, a fault, the verdict, the repair. `run` is what the end-to-end tests call too;
-`show` prints it for people."""
+"""The demo: a small site, three observers, a fault, the verdict, the repair. `run` is what the end-to-end tests call
+too; `show` prints it for people."""
 
 import contextlib
 import datetime

@@ -60,15 +60,15 @@ def find_program(name):
     return found
 
 
-def haproxy_config(listen, servers, stats=None, address="127.0.0.1"):
-    """servers: list of (name, port) on loopback; the balancer itself listens on `address`."""
+def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",)):
+    """servers: list of (name, port) on loopback; the balancer itself listens on the addresses."""
     lines = ["global", "    maxconn 2000", "defaults", "    mode http", "    timeout connect 2s",
              "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
-             "    option redispatch", "frontend www", f"    bind {address}:{listen}", "    default_backend apps",
-             "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
+             "    option redispatch", "frontend www", *(f"    bind {a}:{listen}" for a in addresses),
+             "    default_backend apps", "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
     lines += [f"    server {name} 127.0.0.1:{port} check inter 1s" for name, port in servers]
     if stats:
-        lines += ["frontend stats", f"    bind {address}:{stats}", "    stats enable", "    stats uri /stats"]
+        lines += ["frontend stats", f"    bind {addresses[0]}:{stats}", "    stats enable", "    stats uri /stats"]
     return "\n".join(lines) + "\n"
 
 
@@ -106,10 +106,11 @@ http {{
 class Site:
     """`hops`: "haproxy", "nginx", or several from the outside in, as ("nginx", "haproxy"). The innermost one reaches
     each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays). `address` is where
-    servers and balancers listen, `prefix` enters the namespace they live in."""
+    servers and balancers listen (the outer HAProxy on `more_addresses` too), `prefix` enters their namespace."""
 
-    def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False, address="127.0.0.1", prefix=()):
-        self.address, self.prefix = address, list(prefix)
+    def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False, address="127.0.0.1",
+                 more_addresses=(), prefix=()):
+        self.address, self.more_addresses, self.prefix = address, list(more_addresses), list(prefix)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.names = [f"app{n + 1}" for n in range(servers)]
@@ -159,7 +160,7 @@ class Site:
         kind = self.hops[n]
         config = self.directory / f"{kind}-{n}.conf"
         if kind == "haproxy":
-            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.address))
+            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.addresses(n)))
             command = [find_program("haproxy"), "-db", "-f", str(config)]
         else:
             work = self.directory / f"nginx-{n}"
@@ -168,6 +169,10 @@ class Site:
             command = [find_program("nginx"), "-c", str(config), "-p", str(work), "-e", str(work / "error.log")]
         program = Program(kind, command, self.directory / f"{kind}-{n}.log", self.prefix).start()
         self.balancers.append(program)
+
+    def addresses(self, n):
+        """Where hop n listens."""
+        return [self.address, *(self.more_addresses if n == 0 else [])]
 
     def kill_server(self, n=0):
         self.servers[self.names[n]].process.kill()
@@ -184,7 +189,8 @@ class Site:
         for n, kind in enumerate(self.hops):
             hop = f"lb-{name}" if len(self.hops) == 1 else f"{kind}-{name}"
             stats = f', stats: "http://{at}:{self.stats_port}/stats;csv"' if kind == "haproxy" else ""
-            balancers.append(f'  {hop}: {{addresses: ["{at}:{self.hop_ports[n]}"]{stats}}}')
+            each = ", ".join(f'"{a}:{self.hop_ports[n]}"' for a in self.addresses(n))
+            balancers.append(f'  {hop}: {{addresses: [{each}]{stats}}}')
             through.append(hop)
         backends = ", ".join(f'{{name: {n}, url: "http://{at}:{p}"}}' for n, p in zip(self.names, self.ports))
         return ("balancers:\n" + "\n".join(balancers) + f"\nservices:\n  {name}:\n    url: \"{self.url}\"\n"

@@ -1,5 +1,5 @@
-"""TCP relays whose ways can be broken: python3 relay.py LISTEN:TARGET … (each [ADDRESS/]PORT), commands on standard input, one a line,
-answered with `ok COMMAND` on standard output once it holds.
+"""TCP relays whose ways can be broken: python3 relay.py LISTEN:TARGET … (each [ADDRESS/]PORT), commands on standard
+input, one a line, answered with `ok COMMAND` on standard output once it holds.
 
     pass [N]   connections go through (relay N from 0, or all)
     cut [N]    refused: the listener is closed, open connections are reset

@@ -1,5 +1,5 @@
-"""A small site's server: python3 server.py [ADDRESS:]PORT NAME [REQUEST_LOG]. GET / is a page, GET /healthz needs nothing. Each is a process of
-its own, so that one can be killed or stopped. REQUEST_LOG gets a line a request: time, path, User-Agent."""
+"""A small site's server: python3 server.py [ADDRESS:]PORT NAME [REQUEST_LOG]. GET / is a page, GET /healthz needs
+nothing. Each is a process of its own, so that one can be killed or stopped. REQUEST_LOG gets a line a request: time, path, User-Agent."""
 
 import http.server
 import socket
