@@ -1,7 +1,9 @@
 """A small site's server: python3 server.py [ADDRESS:]PORT NAME [REQUEST_LOG]. GET / is a page, GET /healthz needs
-nothing. Each is a process of its own, so that one can be killed or stopped. REQUEST_LOG gets a line a request: time, path, User-Agent."""
+nothing. Each is a process of its own, so that one can be killed or stopped. REQUEST_LOG gets a line a request: time,
+path, User-Agent. DEMO_REDIRECT in the environment makes every page a redirect to that origin."""
 
 import http.server
+import os
 import socket
 import sys
 import time
@@ -18,6 +20,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.requests.flush()
         if self.path.startswith("/healthz"):
             return self.answer(200, "ok\n")
+        if self.server.redirect:
+            self.send_response(301)
+            self.send_header("Location", self.server.redirect + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
         if self.delay_s:
             time.sleep(self.delay_s)
         return self.answer(200, f"<!doctype html><title>demo</title><p>page of {self.server.name}</p>\n")
@@ -50,6 +58,7 @@ def main():
     address, _, port = sys.argv[1].rpartition(":")
     server = Server((address or "127.0.0.1", int(port)), Handler)
     server.name = sys.argv[2]
+    server.redirect = os.environ.get("DEMO_REDIRECT")
     server.requests = open(sys.argv[3], "a") if len(sys.argv) > 3 else None
     print("listening", flush=True)
     server.serve_forever()
