@@ -33,7 +33,14 @@ struct sampler_options {
 struct sampler *sampler_new(const struct sampler_options *options, struct error *err);
 void sampler_free(struct sampler *sampler);
 
-/* Reads everything once. Devices and interfaces that vanish are skipped and counted. */
+/* Reads everything once. now_ms: monotonic (clock_mono_ms). Devices and interfaces that vanish are skipped and counted. */
 void sampler_read(struct sampler *sampler, int64_t now_ms, const struct sample_sink *sink);
+
+/* Names of the sources that this host has not (after a sampler_read), at most SAMPLER_SOURCES_MAX. */
+#define SAMPLER_SOURCES_MAX 16
+size_t sampler_absent(const struct sampler *sampler, const char **names);
+
+/* Lines and reads skipped so far: cut, out of range, vanished while being read. */
+uint64_t sampler_skipped(const struct sampler *sampler);
 
 #endif
