@@ -1,30 +1,29 @@
+/* clang-format off: the table stays a table */
 /* What the collector's processes and roles say to each other.
  *
  *   link      listens to agents; no secret but its key; memory-limited
- *   core      threads: engine (judges; planner and notify run inside it), store (time series), state
- * (state.db) delivery  holds the channels' secrets, calls out, opens no database web       read-only API;
- * reads the files itself, asks engine and store for what is only in memory
+ *   core      threads: engine (judges; planner and notify run inside it), store (time series), state (state.db)
+ *   delivery  holds the channels' secrets, calls out, opens no database
+ *   web       read-only API; reads the files itself, asks engine and store for what is only in memory
  *
  * Sockets lie in the run directory (config: collector.run, mode 0700) as ipc endpoints, one per receiver. The
- * receiver binds a PULL (or, for questions, a ROUTER); senders connect a PUSH (or DEALER) with
- * ZMQ_IMMEDIATE=1, LINGER 0 and the bound below. At the bound the sender drops, counts, and what protects the
- * data is named here.
+ * receiver binds a PULL (or, for questions, a ROUTER); senders connect a PUSH (or DEALER) with ZMQ_IMMEDIATE=1,
+ * LINGER 0 and the bound below. At the bound the sender drops, counts, and what protects the data is named here.
  *
- *   endpoint      bound by  from           messages (enum role_message)                  HWM   when full or
- * gone engine.data   engine    link           FRAME, AGENT_UP, AGENT_DOWN                   8192  engine
- * judges later frames store.data    store     link           FRAME 2048  not acknowledged: agent resends
- *   link.out      link      engine, store  SEND                                          8192  agent asks
- * again (hello, resend) state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE 1024  engine
- * keeps and repeats STEP until STEP_RECORDED engine.in     engine    state          RESTORE, STEP_RECORDED
- * 1024  asked again by engine each second delivery.in   delivery  engine, state  DELIVER, RECORDED, FORGET
- * 1024  state sends again on DELIVERY_UP engine.ask    engine    web            QUESTION -> ANSWER (ROUTER)
- * 64  web answers 503 store.ask     store     web            QUESTION -> ANSWER (ROUTER) 64  web answers 503
- *   delivery.ask  delivery  web            QUESTION -> ANSWER (ROUTER)                     16  web answers
- * 503
+ *   endpoint      bound by  from           messages (enum role_message)                  HWM   when full or gone
+ *   engine.data   engine    link           FRAME, AGENT_UP, AGENT_DOWN, COUNTS           8192  engine judges later frames
+ *   store.data    store     link           FRAME                                         2048  not acknowledged: agent resends
+ *   link.out      link      engine, store  SEND                                          8192  agent asks again (hello, resend)
+ *   state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE              1024  engine keeps and repeats STEP until STEP_RECORDED
+ *   engine.in     engine    state          RESTORE, STEP_RECORDED                        1024  asked again by engine each second
+ *   delivery.in   delivery  engine, state  DELIVER, RECORDED, FORGET                     1024  state sends again on DELIVERY_UP
+ *   engine.ask    engine    web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
+ *   store.ask     store     web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
+ *   delivery.ask  delivery  web            QUESTION -> ANSWER (ROUTER)                     16  web answers 503
  *
- * A message is: one frame with struct role_header, then the frames its row below names. Structs travel as
- * memory: both ends are the same binary on the same machine; the version in the header is checked all the
- * same. */
+ * A message is: one frame with struct role_header, then the frames its row below names. Structs travel as memory:
+ * both ends are the same binary on the same machine; the version in the header is checked all the same. */
+/* clang-format on */
 #ifndef COLLECTOR_CONTRACT_ROLES_H
 #define COLLECTOR_CONTRACT_ROLES_H
 
@@ -80,6 +79,9 @@ enum role_message {
      * heads [header, answer JSON, bytes]. header.number is echoed. */
     ROLE_QUESTION,
     ROLE_ANSWER,
+    /* link -> engine, each second: [header, JSON {"link_frames_total": 12, …}]: link's counters since its start,
+     * names as in /metrics. */
+    ROLE_COUNTS,
     ROLE_MESSAGE_COUNT
 };
 
