@@ -50,7 +50,8 @@ struct schema_field {
 
 enum schema_node_kind { SCHEMA_SCALAR, SCHEMA_SEQUENCE, SCHEMA_MAPPING };
 
-/* A checked node. Children of a mapping alternate in `keys` and `children`. */
+/* A checked node. Entry i of a mapping is keys[i] and children[i]; an OBJECT's absent keys that have a fallback are
+ * entries too, at the position of the mapping, so that defaults stand in the table alone. */
 struct schema_node {
     enum schema_node_kind kind;
     int line, column; /* from 1 */
@@ -58,6 +59,7 @@ struct schema_node {
     size_t count;
     const struct schema_node **children;
     const char **keys;                /* mapping only */
+    const struct schema_node **key_nodes; /* mapping only: where each key stands */
     const struct schema_field *field; /* the row it was checked against, NULL unknown */
 };
 
@@ -86,6 +88,9 @@ void schema_report_fini(struct schema_report *report);
 void schema_problem(struct schema_report *report, enum schema_level level, const struct schema_node *node,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Into file order: by line, then column; problems of the file as a whole come first. */
+void schema_report_sort(struct schema_report *report);
+
 /* Prints as compilers do:
  *     faultline.yaml:12:5: error: unknown key 'depend_on'; did you mean 'depends_on'?
  *        12 |     depend_on: [main]
@@ -100,16 +105,18 @@ struct schema_tree *schema_parse(const char *text, size_t size, const char *file
 void schema_tree_free(struct schema_tree *tree);
 const struct schema_node *schema_root(const struct schema_tree *tree);
 
-/* The child of a mapping by key, NULL if absent (or if node is NULL or no mapping). */
+/* The child of a mapping by key (or its fallback), NULL if absent (or if node is NULL or no mapping). */
 const struct schema_node *schema_get(const struct schema_node *node, const char *key);
-/* The scalar's text; the row's fallback, then "", where node is NULL. */
+/* The scalar's text; `otherwise`, then "", where node is NULL or no scalar. The others: `otherwise` where node is NULL
+ * or does not hold one. */
 const char *schema_text(const struct schema_node *node, const char *otherwise);
 int64_t schema_integer(const struct schema_node *node, int64_t otherwise);
 int64_t schema_duration_us(const struct schema_node *node, int64_t otherwise);
 double schema_share(const struct schema_node *node, double otherwise); /* PERCENT */
 bool schema_bool(const struct schema_node *node, bool otherwise);
 
-/* The closest of the words (edit distance at most a third of the length), NULL if none is close. */
+/* The closest of the words: edit distance (Damerau-Levenshtein, case ignored) at most a third of the length, NULL if
+ * none is close. */
 const char *schema_suggest(const char *word, const char *const *words, size_t count);
 
 /* Writes the table as a reference, one line per key: for the manual page and `--print-schema`. */
