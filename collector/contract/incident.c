@@ -353,7 +353,8 @@ static void drop_cut_character(char *text)
     if (need > back) text[size - 1 - back] = '\0';
 }
 
-static void format_text(char *out, size_t size, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void format_text(
+    char *out, size_t size, const char *format, va_list args)
 {
     int n = vsnprintf(out, size, format, args);
     if (n >= 0 && (size_t)n >= size) drop_cut_character(out);
