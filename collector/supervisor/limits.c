@@ -2,8 +2,9 @@
 
 #include <sys/resource.h>
 
-#define FILES_MAX ((rlim_t)1 << 20) /* RLIM_INFINITY would make closing "all" descriptors endless somewhere  \
-                                     */
+#define FILES_MAX                                                                                            \
+    ((rlim_t)1 << 20) /* RLIM_INFINITY would make closing "all" descriptors endless somewhere                \
+                       */
 
 #if defined __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

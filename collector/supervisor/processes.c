@@ -17,25 +17,22 @@ static json_t *time_json(int64_t wall_ms)
     return wall_ms > 0 ? json_string(timetext_rfc3339(wall_ms, text)) : json_null();
 }
 
-static char *to_text(int64_t started_ms, const struct process_state *states, size_t count)
+static char *to_text(const struct process_state *states, size_t count)
 {
     json_t *processes = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(processes,
             json_pack("{s:s, s:I, s:I, s:o}", "name", states[i].name, "pid", (json_int_t)states[i].pid,
                 "restarts", (json_int_t)states[i].restarts, "started_at", time_json(states[i].started_ms)));
-    json_t *all = json_pack("{s:o, s:I, s:s, s:o}", "started_at", time_json(started_ms), "pid",
-        (json_int_t)getpid(), "version", FAULTLINE_VERSION, "processes", processes);
-    char *text = json_dumps(all, JSON_COMPACT);
+    char *text = json_dumps(processes, JSON_COMPACT);
     CHECK(text != NULL);
-    json_decref(all);
+    json_decref(processes);
     return text;
 }
 
-int processes_write(
-    const char *path, int64_t started_ms, const struct process_state *states, size_t count, struct error *err)
+int processes_write(const char *path, const struct process_state *states, size_t count, struct error *err)
 {
-    AUTO_FREE char *text = to_text(started_ms, states, count);
+    AUTO_FREE char *text = to_text(states, count);
     AUTO_FREE char *fresh = check_format("%s.new", path);
     AUTO_CLOSE int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return fail_errno(err, "%s", fresh);

@@ -15,9 +15,8 @@ struct process_state {
     int64_t started_ms; /* wall clock; 0 never */
 };
 
-/* Replaces the file atomically, but does not wait for a disk: it only has to outlive processes, not the
- * machine. */
-int processes_write(const char *path, int64_t started_ms, const struct process_state *states, size_t count,
-    struct error *err);
+/* [{"name", "pid" (0: waiting to be restarted), "restarts", "started_at"}]. Replaces the file atomically, but
+ * does not wait for a disk: it only has to outlive processes, not the machine. */
+int processes_write(const char *path, const struct process_state *states, size_t count, struct error *err);
 
 #endif

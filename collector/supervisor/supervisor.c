@@ -34,7 +34,6 @@ struct supervisor {
     struct child children[SUPERVISOR_CHILDREN_MAX];
     size_t count;
     const char *processes_path;
-    int64_t started_ms;
     bool stopping;
 };
 
@@ -43,8 +42,7 @@ static void tell_state(struct supervisor *supervisor)
     struct process_state states[SUPERVISOR_CHILDREN_MAX];
     for (size_t i = 0; i < supervisor->count; i++) states[i] = supervisor->children[i].state;
     struct error err = {0};
-    if (processes_write(
-            supervisor->processes_path, supervisor->started_ms, states, supervisor->count, &err) != 0)
+    if (processes_write(supervisor->processes_path, states, supervisor->count, &err) != 0)
         log_error("processes_not_written", &err, "path=%s", supervisor->processes_path);
 }
 
@@ -203,10 +201,8 @@ static void child_ended(void *owner, int fd, unsigned events)
 int supervisor_run(const struct supervisor_options *options, struct error *err)
 {
     CHECK(options->count > 0 && options->count <= SUPERVISOR_CHILDREN_MAX);
-    struct supervisor supervisor = {.loop = loop_new(err),
-        .count = options->count,
-        .processes_path = options->processes_path,
-        .started_ms = clock_wall_ms()};
+    struct supervisor supervisor = {
+        .loop = loop_new(err), .count = options->count, .processes_path = options->processes_path};
     if (supervisor.loop == NULL) return -1;
     int result = loop_signals(supervisor.loop, stop, hand_on_hup, &supervisor, err);
     for (size_t i = 0; i < options->count; i++) {

@@ -25,8 +25,7 @@ struct supervisor_child {
 struct supervisor_options {
     const struct supervisor_child *children;
     size_t count;
-    /* Rewritten atomically at every change: {"started_at", "pid", "version", "processes": [{"name", "pid" (0:
-     * waiting to be restarted), "restarts", "started_at"}]}. */
+    /* Rewritten at every change (processes.h). */
     const char *processes_path;
 };
 

@@ -82,7 +82,7 @@ static json_int_t now_of(const struct stage *stage, const char *name, const char
     json_int_t value = -1;
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(all, "processes"), i, row)
+    json_array_foreach(all, i, row)
     {
         const char *row_name = json_string_value(json_object_get(row, "name"));
         if (row_name != NULL && strcmp(row_name, name) == 0)
