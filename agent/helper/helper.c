@@ -81,6 +81,7 @@ static _Noreturn void run_nursery(int control)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like a full disk */
     struct request request;
     for (;;) {
         ssize_t n = recv(control, &request, sizeof request, 0);
