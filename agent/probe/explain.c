@@ -49,12 +49,36 @@ static void say_connect_timeout(const struct facts *f, char *out)
         f->address, f->timeout_ms);
 }
 
+/* "DNS:a.example, DNS:b.example" as people write names. */
+static const char *names_of(const char *text, char out[static EXPLAIN_SIZE])
+{
+    size_t size = 0;
+    while (*text == ' ') text++;
+    while (*text != '\0' && size < EXPLAIN_SIZE - 1) {
+        if (strncmp(text, "DNS:", 4) == 0)
+            text += 4;
+        else
+            out[size++] = *text++;
+    }
+    out[size] = '\0';
+    return out;
+}
+
+static bool of_another_name(const char *message)
+{
+    return strstr(message, "does not match") != NULL || strstr(message, "subject name") != NULL;
+}
+
 static void say_tls(const struct facts *f, char *out)
 {
-    if (f->story->certificate_names != NULL)
-        SAY("certificate is for %.120s, not %.80s", f->story->certificate_names, f->target->place.host);
-    else
+    char names[EXPLAIN_SIZE];
+    if (f->story->certificate_names == NULL)
         SAY("TLS with %s fails: %s", f->address, f->message);
+    else if (of_another_name(f->message))
+        SAY("certificate is for %.120s, not %.80s", names_of(f->story->certificate_names, names),
+            f->target->place.host);
+    else
+        SAY("certificate for %.100s: %s", names_of(f->story->certificate_names, names), f->message);
 }
 
 static void say_reset(const struct facts *f, char *out)
@@ -150,6 +174,5 @@ const char *explain(const struct target *target, uint32_t timeout_ms, const stru
 bool explain_wants_names(const struct probe_result *result, const struct run_story *story)
 {
     return result->error == PROBE_ERROR_TLS && story->message != NULL &&
-           (strstr(story->message, "does not match") != NULL ||
-               strstr(story->message, "subject name") != NULL);
+           (of_another_name(story->message) || strstr(story->message, "certificate problem") != NULL);
 }

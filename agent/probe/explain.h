@@ -11,7 +11,7 @@
 const char *explain(const struct target *target, uint32_t timeout_ms, const struct probe_result *result,
     const struct run_story *story, char out[static EXPLAIN_SIZE]);
 
-/* Whether the certificate was refused for its name only: then a second look may tell whose it is. */
+/* Whether the certificate was refused: then a second look may tell whose it is. */
 bool explain_wants_names(const struct probe_result *result, const struct run_story *story);
 
 #endif

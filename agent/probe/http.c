@@ -1,8 +1,10 @@
 #include "agent/probe/http.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/check.h"
 #include "common/clock.h"
@@ -35,7 +37,9 @@ struct transfer {
     char connect_text[ADDRESS_TEXT_SIZE + 3];
     char message[CURL_ERROR_SIZE];
     size_t body_bytes, body_bytes_max, header_bytes;
-    bool complete; /* the rest of the body was not wanted */
+    int fd;                                  /* while libcurl has it watched, else -1 */
+    int64_t start_ns, open_ns, connected_ns; /* 0 not yet */
+    bool complete;                           /* the rest of the body was not wanted */
     struct finder expect, drain;
 };
 
@@ -109,6 +113,24 @@ static size_t on_body(char *data, size_t size, size_t count, void *owner)
     return transfer->complete ? 0 : wanted;
 }
 
+/* libcurl 7.88 tells when a connection stood only once TLS stands as well. So its sockets are looked at here,
+ * before libcurl gets their events; getpeername leaves the socket's error to it. */
+static void note_connected(struct transfer *transfer, int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    if (transfer->connected_ns == 0 && getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+        transfer->connected_ns = clock_mono_ns();
+}
+
+static curl_socket_t on_open(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct transfer *transfer = owner;
+    transfer->open_ns = clock_mono_ns();
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* What is the same for all transfers. */
 static CURL *handle_new(void)
 {
@@ -130,6 +152,7 @@ static CURL *handle_new(void)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     return easy;
 }
 
@@ -159,10 +182,28 @@ static void fill_names(CURL *easy, struct http_answer *answer)
                 answer->certificate_names = line->data + strlen(fields[f]);
 }
 
+/* A point in time of libcurl's, microseconds since its own start; -1 not reached. */
 static int64_t reached(CURL *easy, CURLINFO which)
 {
     curl_off_t us = 0;
     return curl_easy_getinfo(easy, which, &us) == CURLE_OK && us > 0 ? us : -1;
+}
+
+/* libcurl counts from when it takes the transfer up; its address was looked up (it is numeric) as the socket
+ * was opened. */
+static void fill_times(const struct transfer *transfer, struct http_answer *answer)
+{
+    int64_t connected_us = reached(transfer->easy, CURLINFO_CONNECT_TIME_T);
+    int64_t tls_done_us = reached(transfer->easy, CURLINFO_APPCONNECT_TIME_T);
+    int64_t first_byte_us = reached(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
+    int64_t opened_us = reached(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
+    if (opened_us < 0) opened_us = 0;
+    answer->connect_us = transfer->connected_ns > 0 ? (transfer->connected_ns - transfer->open_ns) / 1000
+                         : connected_us >= 0        ? connected_us - opened_us
+                                                    : -1;
+    answer->tls_us = tls_done_us >= 0 && connected_us >= 0 ? tls_done_us - connected_us : -1;
+    answer->first_byte_us =
+        first_byte_us >= 0 ? (transfer->open_ns - transfer->start_ns) / 1000 - opened_us + first_byte_us : -1;
 }
 
 static void fill(struct transfer *transfer, CURLcode code, struct http_answer *answer)
@@ -176,15 +217,13 @@ static void fill(struct transfer *transfer, CURLcode code, struct http_answer *a
     *answer = (struct http_answer){.curl = (int)code,
         .os_errno = (int)os_errno,
         .code = response_code(easy),
-        .connected_us = reached(easy, CURLINFO_CONNECT_TIME_T),
-        .tls_done_us = reached(easy, CURLINFO_APPCONNECT_TIME_T),
-        .first_byte_us = reached(easy, CURLINFO_STARTTRANSFER_TIME_T),
-        .total_us = reached(easy, CURLINFO_TOTAL_TIME_T),
         .text_found = transfer->expect.found,
         .drain_found = transfer->drain.found,
         .redirect = redirect,
         .message = transfer->message,
         .retry_after = curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK};
+    fill_times(transfer, answer);
+    if (code == CURLE_GOT_NOTHING) answer->first_byte_us = -1; /* libcurl takes the end for a byte */
     fill_names(easy, answer);
 }
 
@@ -193,8 +232,10 @@ static void transfer_free(struct transfer *transfer)
 {
     struct http *http = transfer->http;
     curl_multi_remove_handle(http->multi, transfer->easy);
+    if (transfer->fd >= 0) loop_unwatch(http->loop, transfer->fd);
     curl_easy_setopt(transfer->easy, CURLOPT_USERPWD, NULL); /* no secret outlives its transfer */
     curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, NULL);
     if (http->idle_count < IDLE_HANDLES_MAX)
         http->idle[http->idle_count++] = transfer->easy;
     else
@@ -227,13 +268,15 @@ static void reap(struct http *http)
     }
 }
 
-static void http_ready(void *owner, int fd, unsigned events)
+static void transfer_ready(void *owner, int fd, unsigned events)
 {
-    struct http *http = owner;
+    struct transfer *transfer = owner;
+    struct http *http = transfer->http;
     int mask = ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
                ((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0) |
                ((events & LOOP_ERROR) != 0 ? CURL_CSELECT_ERR : 0);
     int running;
+    note_connected(transfer, fd);
     curl_multi_socket_action(http->multi, fd, mask, &running);
     reap(http);
 }
@@ -247,21 +290,31 @@ static void http_due(void *owner, int64_t now_ns)
     reap(http);
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *watched)
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *watcher)
 {
-    (void)easy;
     struct http *http = owner;
+    struct transfer *transfer = watcher;
     if (what == CURL_POLL_REMOVE) {
-        if (watched != NULL) loop_unwatch(http->loop, fd);
+        if (transfer == NULL) return 0;
+        loop_unwatch(http->loop, fd);
+        transfer->fd = -1;
         curl_multi_assign(http->multi, fd, NULL);
         return 0;
     }
     unsigned events =
         ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) | ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
-    if (watched != NULL)
+    if (transfer != NULL) {
         loop_change(http->loop, fd, events, NULL);
-    else if (loop_watch(http->loop, fd, events, http_ready, http, NULL) == 0)
-        curl_multi_assign(http->multi, fd, http);
+    } else {
+        char *data = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &data);
+        transfer = (struct transfer *)(void *)data;
+        if (transfer == NULL || loop_watch(http->loop, fd, events, transfer_ready, transfer, NULL) != 0)
+            return 0;
+        transfer->fd = fd;
+        curl_multi_assign(http->multi, fd, transfer);
+    }
+    note_connected(transfer, fd);
     return 0;
 }
 
@@ -318,6 +371,8 @@ struct transfer *http_start(struct http *http, const struct http_request *reques
         .easy = easy,
         .done = done,
         .owner = owner,
+        .fd = -1,
+        .start_ns = clock_mono_ns(),
         .body = request->body,
         .body_bytes_max = request->body_bytes_max,
         .next = http->transfers};
@@ -342,6 +397,7 @@ struct transfer *http_start(struct http *http, const struct http_request *reques
     curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)(void *)transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
     if (transfer->next != NULL) transfer->next->previous = transfer;
     http->transfers = transfer;
     CURLMcode added = curl_multi_add_handle(http->multi, easy);

@@ -31,12 +31,13 @@ struct http_request {
     void (*body)(void *owner, int code, struct span piece);
 };
 
-/* How far it has got, or how it ended. Times in microseconds since the transfer's start, -1 not reached. */
+/* How far it has got, or how it ended. Microseconds, -1 not reached. */
 struct http_answer {
-    int curl;     /* CURLcode, 0 where all of the answer came */
-    int os_errno; /* of the connection attempt */
-    int code;     /* HTTP status, 0 none yet */
-    int64_t connected_us, tls_done_us, first_byte_us, total_us;
+    int curl;                   /* CURLcode, 0 where all of the answer came */
+    int os_errno;               /* of the connection attempt */
+    int code;                   /* HTTP status, 0 none yet */
+    int64_t connect_us, tls_us; /* durations */
+    int64_t first_byte_us;      /* since http_start */
     bool text_found, drain_found, retry_after;
     const char *redirect; /* absolute URL of Location, NULL none; borrowed until the transfer is freed */
     const char *message;  /* libcurl's words for an error, "" none */

@@ -67,16 +67,18 @@ static const struct {
     {CURLE_BAD_CONTENT_ENCODING, PROBE_ERROR_MALFORMED},
 };
 
-/* libcurl 7.88 keeps errno of connect(2) only: what broke a handshake is in its words. A handshake that is
+/* libcurl 7.88 keeps errno of connect(2) only: what broke a transfer is in its words. A handshake that is
  * cut off is the connection's fault, one that is declined (an alert) is TLS's, also where TLS 1.3 declines
  * after it. */
-static enum probe_error refine_tls(enum probe_error error, const char *message)
+static enum probe_error refine(enum probe_error error, const char *message)
 {
     if (error == PROBE_ERROR_TLS &&
         (strstr(message, "reset by peer") != NULL || strstr(message, "SSL_ERROR_SYSCALL") != NULL ||
             strstr(message, "unexpected eof") != NULL))
         return PROBE_ERROR_RESET;
     if (error == PROBE_ERROR_RESET && strstr(message, "alert") != NULL) return PROBE_ERROR_TLS;
+    if (error == PROBE_ERROR_RESET && strstr(message, "chunked-encoding") != NULL)
+        return PROBE_ERROR_MALFORMED;
     return error;
 }
 
@@ -85,10 +87,10 @@ static enum probe_error judge_transfer(const struct http_answer *answer)
     CURLcode code = (CURLcode)answer->curl;
     if (code == CURLE_COULDNT_CONNECT) return judge_connect(answer->os_errno);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return judge_timeout(answer->connected_us >= 0, answer->first_byte_us >= 0);
+        return judge_timeout(answer->connect_us >= 0, answer->first_byte_us >= 0);
     for (size_t i = 0; i < ARRAY_COUNT(transfer_errors); i++)
-        if (transfer_errors[i].code == code) return refine_tls(transfer_errors[i].error, answer->message);
-    return answer->connected_us >= 0 ? PROBE_ERROR_MALFORMED : PROBE_ERROR_LOCAL;
+        if (transfer_errors[i].code == code) return refine(transfer_errors[i].error, answer->message);
+    return answer->connect_us >= 0 ? PROBE_ERROR_MALFORMED : PROBE_ERROR_LOCAL;
 }
 
 enum probe_error judge_answer(const struct target *target, const struct http_answer *answer, uint32_t *flags)

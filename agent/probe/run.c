@@ -88,10 +88,8 @@ static void take_phases(struct run *run, const struct http_answer *answer)
 {
     struct probe_result *result = &run->result;
     result->code = (uint32_t)answer->code;
-    result->connect_us = answer->connected_us;
-    result->tls_us = answer->tls_done_us >= 0 && answer->connected_us >= 0
-                         ? answer->tls_done_us - answer->connected_us
-                         : -1;
+    result->connect_us = answer->connect_us;
+    result->tls_us = answer->tls_us;
     result->first_byte_us =
         answer->first_byte_us >= 0 ? (run->asked_ns - run->start_ns) / 1000 + answer->first_byte_us : -1;
 }
@@ -133,6 +131,13 @@ static void run_due(void *owner, int64_t now_ns)
 
 static void attempt(struct run *run);
 
+/* LOCAL: such as no IPv6 on this host, where the name has addresses of both kinds. */
+static bool worth_another(const struct run *run, enum probe_error error)
+{
+    return run->address_next < run->address_count &&
+           (error == PROBE_ERROR_REFUSED || error == PROBE_ERROR_UNREACHABLE || error == PROBE_ERROR_LOCAL);
+}
+
 static void connected(void *owner, int os_errno)
 {
     struct run *run = owner;
@@ -143,8 +148,7 @@ static void connected(void *owner, int os_errno)
         return;
     }
     enum probe_error error = judge_connect(os_errno);
-    bool elsewhere = error == PROBE_ERROR_REFUSED || error == PROBE_ERROR_UNREACHABLE;
-    if (elsewhere && run->address_next < run->address_count)
+    if (worth_another(run, error))
         attempt(run);
     else
         finish(run, error, &(struct run_story){.os_errno = os_errno});
@@ -203,9 +207,7 @@ static void answered(void *owner, const struct http_answer *answer)
     uint32_t flags = 0;
     enum probe_error error = judge_stats(run, judge_answer(run->target, answer, &flags));
     run->result.flags |= flags;
-    bool elsewhere =
-        answer->connected_us < 0 && (error == PROBE_ERROR_REFUSED || error == PROBE_ERROR_UNREACHABLE);
-    if (elsewhere && run->address_next < run->address_count)
+    if (answer->connect_us < 0 && worth_another(run, error))
         attempt(run);
     else if (error == PROBE_ERROR_REDIRECT && run->target->follow && run->redirects < RUN_REDIRECTS_MAX)
         follow(run, answer->redirect);

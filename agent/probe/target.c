@@ -21,6 +21,13 @@ static bool url_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size
     return fits;
 }
 
+/* Names beyond ASCII come as xn--…: what the agent's locale would make of others is anybody's guess. */
+static bool is_ascii(const char *text)
+{
+    while (*text > ' ' && *text <= '~') text++;
+    return *text == '\0';
+}
+
 static bool place_of_http(const char *text, struct target_place *place)
 {
     CURLU *url = curl_url();
@@ -28,8 +35,7 @@ static bool place_of_http(const char *text, struct target_place *place)
     char scheme[16], host[sizeof place->host], port[8];
     bool good = curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
                 url_part(url, CURLUPART_SCHEME, 0, scheme, sizeof scheme) &&
-                (url_part(url, CURLUPART_HOST, CURLU_PUNYCODE, host, sizeof host) ||
-                    url_part(url, CURLUPART_HOST, 0, host, sizeof host)) &&
+                url_part(url, CURLUPART_HOST, 0, host, sizeof host) && is_ascii(host) &&
                 url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, sizeof port);
     curl_url_cleanup(url);
     if (!good || (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) return false;

@@ -1,6 +1,6 @@
 /* One target of a plan, taken apart once: what to connect to, which headers to send, what to expect. Owns its
- * text. A target that makes no sense is kept, with the reason: its probes end with PROBE_ERROR_LOCAL. Pure
- * but for nothing. */
+ * text. A target that makes no sense is kept, with the reason: its probes end with PROBE_ERROR_LOCAL. Pure.
+ */
 #ifndef AGENT_PROBE_TARGET_H
 #define AGENT_PROBE_TARGET_H
 
@@ -20,7 +20,7 @@ struct curl_slist;
 
 /* Where a URL leads. */
 struct target_place {
-    char host[256]; /* as c-ares and certificates know it: punycode, no brackets */
+    char host[256]; /* ASCII (xn--…), no brackets */
     uint16_t port;
     bool tls;
 };

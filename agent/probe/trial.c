@@ -14,6 +14,7 @@ struct trial {
     trial_call *call;
     void *owner;
     struct probe_result result; /* of the first look */
+    char message[EXPLAIN_SIZE];
     char detail[EXPLAIN_SIZE];
 };
 
@@ -28,8 +29,10 @@ static void second_look(void *owner, const struct probe_result *result, const st
 {
     (void)result;
     struct trial *trial = owner;
+    struct run_story both = {
+        .address = story->address, .message = trial->message, .certificate_names = story->certificate_names};
     if (story->certificate_names != NULL)
-        explain(trial->target, trial->target->timeout_ms, &trial->result, story, trial->detail);
+        explain(trial->target, trial->target->timeout_ms, &trial->result, &both, trial->detail);
     end(trial);
 }
 
@@ -51,6 +54,7 @@ static void first_look(void *owner, const struct probe_result *result, const str
         end(trial);
         return;
     }
+    snprintf(trial->message, sizeof trial->message, "%s", story->message);
     trial->target->insecure = true;
     look(trial, true, second_look);
 }

@@ -1,6 +1,7 @@
 #include "agent/probe/try.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ struct session {
     struct trial_bench bench;
     FILE *in, *out;
     size_t open, lines;
-    bool at_end, overlong;
+    bool at_end;
 };
 
 struct trying {
@@ -38,7 +39,8 @@ static void write_answer(FILE *out, json_t *key, const struct probe_result *resu
     json_decref(answer);
 }
 
-static void refuse(struct session *session, json_t *key, const char *format, const char *what)
+/* what, more: put together they say why the line is not tried. key NULL: unknown. */
+static void refuse(struct session *session, json_t *key, const char *what, const char *more)
 {
     static const struct probe_result none = {.outcome = PROBE_FAIL,
         .error = PROBE_ERROR_LOCAL,
@@ -47,11 +49,9 @@ static void refuse(struct session *session, json_t *key, const char *format, con
         .tls_us = -1,
         .first_byte_us = -1,
         .total_us = -1};
-    char where[32], detail[EXPLAIN_SIZE];
-    snprintf(where, sizeof where, "line %zu", session->lines);
-    snprintf(detail, sizeof detail, "%s: %s%s", where, format, what);
-    json_t *nobody = key == NULL ? json_null() : NULL;
-    write_answer(session->out, key != NULL ? key : nobody, &none, detail);
+    char detail[EXPLAIN_SIZE];
+    snprintf(detail, sizeof detail, "line %zu: %s%s", session->lines, what, more);
+    write_answer(session->out, key != NULL ? key : json_null(), &none, detail);
 }
 
 static enum probe_kind kind_of(const char *name)

@@ -21,7 +21,7 @@
 #define CONNECTIONS_MAX 64
 #define REQUEST_BYTES   8192
 #define ROWS_BYTES      4096
-#define TRICKLE_MS      20
+#define TRICKLE_MS      2
 
 struct connection {
     int fd; /* 0: free */

@@ -13,7 +13,7 @@ enum peer_manner {
     PEER_ECHO,          /* answers 200 with the request as its body */
     PEER_SILENT,        /* accepts and reads, never answers */
     PEER_STALL,         /* sends `text`, then nothing more, keeps the connection */
-    PEER_TRICKLE,       /* sends `text` a byte at a time, 20 ms apart */
+    PEER_TRICKLE,       /* sends `text` a byte at a time, 2 ms apart */
     PEER_RESET,         /* reads a request, then RST */
     PEER_RESET_AT_ONCE, /* accepts, then RST */
     PEER_CLOSE,         /* reads a request, closes */
