@@ -9,13 +9,13 @@
 #include "tests/support/unit.h"
 #include "tests/unit/agent/probe_fixture.h"
 
+/* Paths are relative to the prefix. */
 static const char nginx_config[] =
-    "daemon off; master_process off; pid %1$s/nginx.pid; error_log %1$s/error.log;\n"
+    "daemon off; master_process off; pid nginx.pid; error_log error.log;\n"
     "events {}\n"
-    "http { access_log off; client_body_temp_path %1$s/b; proxy_temp_path %1$s/p; fastcgi_temp_path %1$s/f;\n"
-    "  uwsgi_temp_path %1$s/u; scgi_temp_path %1$s/s; ssl_certificate %1$s/cert.pem; ssl_certificate_key "
-    "%1$s/key.pem;\n"
-    "  server { listen 127.0.0.1:%2$u; listen 127.0.0.1:%3$u ssl;\n"
+    "http { access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;\n"
+    "  uwsgi_temp_path u; scgi_temp_path s; ssl_certificate cert.pem; ssl_certificate_key key.pem;\n"
+    "  server { listen 127.0.0.1:%u; listen 127.0.0.1:%u ssl;\n"
     "    location / { return 200 \"page of $host by $scheme $ssl_server_name\\n\"; }\n"
     "    location /away { return 301 https://www.example.com/login; }\n"
     "    location /boom { return 500; }\n"
@@ -43,20 +43,19 @@ static void site_start(struct site *site)
     char command[512], config[4096], path[128];
     scratch_make(site->directory);
     snprintf(command, sizeof command,
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
+        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
         "/CN=faultline "
-        "-addext subjectAltName=DNS:www.example.com,DNS:shop.example.com -keyout %1$s/key.pem -out "
-        "%1$s/cert.pem "
+        "-addext subjectAltName=DNS:www.example.com,DNS:shop.example.com -keyout key.pem -out cert.pem "
         "2>/dev/null",
         site->directory);
     CU_ASSERT_EQUAL_FATAL(system(command), 0);
     uint16_t port = peer_free_port();
     do site->tls_port = peer_free_port();
     while (site->tls_port == port);
-    snprintf(config, sizeof config, nginx_config, site->directory, (unsigned)port, (unsigned)site->tls_port);
+    snprintf(config, sizeof config, nginx_config, (unsigned)port, (unsigned)site->tls_port);
     write_text(site->directory, "nginx.conf", config);
     snprintf(path, sizeof path, "%s/nginx.conf", site->directory);
-    const char *const argv[] = {"/usr/sbin/nginx", "-c", path, "-e", "stderr", NULL};
+    const char *const argv[] = {"/usr/sbin/nginx", "-p", site->directory, "-c", path, "-e", "stderr", NULL};
     site->up = peer_spawn(&site->nginx, site->directory, port, argv);
     CU_ASSERT_FATAL(site->up);
 }
@@ -150,15 +149,15 @@ static void a_certificate_of_another_name_is_told(void)
 /* ── HAProxy ── */
 
 static const char haproxy_config[] =
-    "global\n  stats socket %1$s/admin.sock level admin\n"
+    "global\n  stats socket %s/admin.sock level admin\n"
     "defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n"
-    "frontend stats\n  bind 127.0.0.1:%2$u\n  stats enable\n  stats uri /stats\n  stats show-legends\n"
+    "frontend stats\n  bind 127.0.0.1:%u\n  stats enable\n  stats uri /stats\n  stats show-legends\n"
     "backend www\n"
-    "  server good 127.0.0.1:%3$u check inter 50ms\n"
-    "  server dead 127.0.0.1:%4$u check inter 50ms\n"
-    "  server unchecked 127.0.0.1:%3$u\n"
-    "  server away 127.0.0.1:%3$u check disabled\n"
-    "  server leaving 127.0.0.1:%3$u check inter 50ms\n";
+    "  server good 127.0.0.1:%u check inter 50ms\n"
+    "  server dead 127.0.0.1:%u check inter 50ms\n"
+    "  server unchecked 127.0.0.1:%u\n"
+    "  server away 127.0.0.1:%u check disabled\n"
+    "  server leaving 127.0.0.1:%u check inter 50ms\n";
 
 static int64_t state_of(const struct bench *bench, const char *server)
 {
@@ -197,8 +196,9 @@ static void haproxys_servers_become_values(void)
     struct peer app, haproxy;
     peer_start(&app, PEER_TEXT, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     uint16_t port = peer_free_port(), dead = peer_free_port();
-    snprintf(
-        config, sizeof config, haproxy_config, directory, (unsigned)port, (unsigned)app.port, (unsigned)dead);
+    unsigned good = app.port;
+    snprintf(config, sizeof config, haproxy_config, directory, (unsigned)port, good, (unsigned)dead, good,
+        good, good);
     write_text(directory, "haproxy.cfg", config);
     snprintf(path, sizeof path, "%s/haproxy.cfg", directory);
     const char *const argv[] = {"/usr/sbin/haproxy", "-db", "-f", path, NULL};
