@@ -50,8 +50,9 @@ struct store_series {
 struct store_result {
     struct store_series *series; /* by host, then labels */
     size_t count;
-    bool truncated; /* points_max was reached */
-    struct arena *arena;
+    bool truncated; /* points_max was reached, or too many values in one step of a quantile */
+    size_t damaged; /* blocks and files left out because they are not what was written */
+    void *memory;   /* owner of all of it */
 };
 
 struct store_reader;
@@ -66,5 +67,27 @@ int store_query(struct store_reader *reader, const struct store_selector *select
     enum store_aggregate aggregate, int64_t step_ms, struct span heads, int64_t deadline_mono_ms,
     size_t points_max, struct store_result *result, struct error *err);
 void store_result_fini(struct store_result *result);
+
+struct store_series_name {
+    const char *host, *metric, *labels;
+};
+
+struct store_series_names {
+    struct store_series_name *items; /* by metric, host, labels; none twice */
+    size_t count;
+    bool truncated; /* names_max was reached */
+    size_t damaged; /* files left out */
+    void *memory;
+};
+
+/* Which series have been sealed in the days of from..to (a new series: two minutes after its first sample at
+ * most). metric, host: NULL all. */
+int store_series_list(struct store_reader *reader, const char *metric, const char *host, int64_t from_ms,
+    int64_t to_ms, size_t names_max, struct store_series_names *names, struct error *err);
+void store_series_names_fini(struct store_series_names *names);
+
+/* Takes the labels text of a series apart ("device=vda,…"; `\` and `,` in values are escaped by `\`): fills
+ * name (33 bytes) and value (257) and moves on; false at the end. */
+bool store_label_next(const char **cursor, char *name, char *value);
 
 #endif
