@@ -404,6 +404,41 @@ void link_reload(struct link *link)
 
 /* ── Opening and waiting ── */
 
+/* The i-th line of what the process before this one listened at, cut off the text; NULL if there is none. */
+static const char *next_line(char **text)
+{
+    const char *line = *text != NULL ? strsep(text, "\n") : NULL;
+    return line != NULL && line[0] != '\0' ? line : NULL;
+}
+
+/* A free port is chosen once: agents look for a restarted link where it was. */
+static int bind_one(struct link *link, size_t i, const char *endpoint, const char *earlier, struct error *err)
+{
+    size_t size = strlen(endpoint);
+    bool any_port = size > 2 && strcmp(endpoint + size - 2, ":*") == 0;
+    if (any_port && earlier != NULL && strncmp(earlier, endpoint, size - 1) == 0 &&
+        front_bind(link->front, earlier, link->endpoints[i], ENDPOINT_BYTES_MAX, NULL) == 0)
+        return 0;
+    return front_bind(link->front, endpoint, link->endpoints[i], ENDPOINT_BYTES_MAX, err);
+}
+
+static int listen_at(struct link *link, const struct link_options *options, struct error *err)
+{
+    if (options->listen_count == 0 || options->listen_count > ENDPOINTS_MAX)
+        return fail(err, ERROR_INPUT, "%zu addresses to listen at; 1 to %d are possible",
+            options->listen_count, ENDPOINTS_MAX);
+    AUTO_FREE char *path = check_format("%s/link.endpoints", options->run);
+    AUTO(buffer_fini) struct buffer before = {0}, text = {0};
+    (void)file_read(path, ENDPOINTS_MAX * ENDPOINT_BYTES_MAX, &before, NULL);
+    buffer_text(&before);
+    char *rest = (char *)before.data;
+    for (size_t i = 0; i < options->listen_count; i++) {
+        if (bind_one(link, i, options->listen[i], next_line(&rest), err) != 0) return -1;
+        if (buffer_format(&text, err, "%s\n", link->endpoints[i]) != 0) return -1;
+    }
+    return file_write_atomic(path, buffer_span(&text), 0644, err);
+}
+
 static int bind_all(struct link *link, const struct link_options *options, struct error *err)
 {
     if ((link->zap = zap_bind(link->zmq, err)) == NULL) return -1;
@@ -411,17 +446,7 @@ static int bind_all(struct link *link, const struct link_options *options, struc
     if ((link->out = role_bind(link->zmq, options->run, ROLE_LINK_OUT, err)) == NULL) return -1;
     if ((link->to_engine = role_connect(link->zmq, options->run, ROLE_ENGINE_DATA, err)) == NULL) return -1;
     if ((link->to_store = role_connect(link->zmq, options->run, ROLE_STORE_DATA, err)) == NULL) return -1;
-    if (options->listen_count == 0 || options->listen_count > ENDPOINTS_MAX)
-        return fail(err, ERROR_INPUT, "%zu addresses to listen at; 1 to %d are possible",
-            options->listen_count, ENDPOINTS_MAX);
-    AUTO(buffer_fini) struct buffer text = {0};
-    for (size_t i = 0; i < options->listen_count; i++) {
-        if (front_bind(link->front, options->listen[i], link->endpoints[i], ENDPOINT_BYTES_MAX, err) != 0)
-            return -1;
-        if (buffer_format(&text, err, "%s\n", link->endpoints[i]) != 0) return -1;
-    }
-    AUTO_FREE char *path = check_format("%s/link.endpoints", options->run);
-    return file_write_atomic(path, buffer_span(&text), 0644, err);
+    return listen_at(link, options, err);
 }
 
 struct link *link_open(const struct link_options *options, struct error *err)

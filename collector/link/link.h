@@ -15,7 +15,8 @@
 struct config;
 
 /* The process, until SIGTERM or SIGINT; SIGHUP reads the book of keys at once. Returns the exit status.
- * Writes the endpoints it listens at to RUN/link.endpoints, one a line, once all are bound. */
+ * Writes the endpoints it listens at to RUN/link.endpoints, one a line, once all are bound. A free port ("*")
+ * stays the same when the process comes back. */
 int link_main(const struct config *config);
 
 #define LINK_MEMORY_BYTES_MAX ((size_t)256 << 20) /* RLIMIT_DATA of the process */

@@ -46,6 +46,21 @@ static void write_book(struct site *site, size_t agents)
     buffer_fini(&text);
 }
 
+static void open_link(struct site *site)
+{
+    static const char *const listen[] = {"tcp://127.0.0.1:*"};
+    const struct link_options options = {.listen = listen,
+        .listen_count = 1,
+        .run = site->directory,
+        .agents_file = site->book_path,
+        .key = &site->collector,
+        .letter = 'A'};
+    struct error err = {0};
+    site->link = link_open(&options, &err);
+    if (site->link == NULL) fprintf(stderr, "%s\n", err.text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(site->link);
+}
+
 static struct site *site_new(void)
 {
     struct site *site = check_alloc(sizeof *site);
@@ -59,16 +74,7 @@ static struct site *site_new(void)
     struct error err = {0};
     site->engine = role_bind(site->zmq, site->directory, ROLE_ENGINE_DATA, &err);
     site->store = role_bind(site->zmq, site->directory, ROLE_STORE_DATA, &err);
-    const char *const listen[] = {"tcp://127.0.0.1:*"};
-    const struct link_options options = {.listen = listen,
-        .listen_count = 1,
-        .run = site->directory,
-        .agents_file = site->book_path,
-        .key = &site->collector,
-        .letter = 'A'};
-    site->link = link_open(&options, &err);
-    if (site->link == NULL) fprintf(stderr, "%s\n", err.text);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(site->link);
+    open_link(site);
     return site;
 }
 
@@ -506,6 +512,27 @@ static void the_endpoints_stand_in_a_file(void)
     site_free(site);
 }
 
+static void a_link_that_comes_back_is_found_where_it_was(void)
+{
+    struct site *site = site_new();
+    char before[128];
+    snprintf(before, sizeof before, "%s", link_endpoint(site->link, 0));
+    void *agent = agent_new(site, 0);
+    say_hello(agent);
+    UNTIL(site, heard(agent, WIRE_WELCOME));
+    link_close(site->link);
+    open_link(site);
+    CU_ASSERT_STRING_EQUAL(link_endpoint(site->link, 0), before);
+    /* The agent's socket reconnects by itself; what it sends without a greeting counts, and a greeting is
+     * asked for. */
+    UNTIL(site, (send_batch(agent, 1), got(site, site->store, ROLE_FRAME)));
+    UNTIL(site, heard(agent, WIRE_RETRY_AFTER));
+    say_hello(agent);
+    UNTIL(site, heard(agent, WIRE_WELCOME));
+    zmq_close(agent);
+    site_free(site);
+}
+
 UNIT_MAIN("link", {"a hello is welcomed and told to the engine", hello_is_welcomed_and_told_to_the_engine},
     {"batches reach engine and store with the host of the key",
         batches_reach_engine_and_store_with_the_host_of_the_key},
@@ -527,4 +554,5 @@ UNIT_MAIN("link", {"a hello is welcomed and told to the engine", hello_is_welcom
     {"counts go to the engine each second", counts_go_to_the_engine_each_second},
     {"a store that does not read costs only its own frames",
         a_store_that_does_not_read_costs_only_its_own_frames},
-    {"the endpoints stand in a file", the_endpoints_stand_in_a_file})
+    {"the endpoints stand in a file", the_endpoints_stand_in_a_file},
+    {"a link that comes back is found where it was", a_link_that_comes_back_is_found_where_it_was})
