@@ -83,7 +83,7 @@ int plan_encode(const struct model *model, uint32_t host, uint32_t version, cons
     return left_out;
 }
 
-uint32_t plan_version(const struct model *model)
+uint64_t plan_fingerprint(const struct model *model)
 {
     XXH64_hash_t hash = 0;
     for (uint32_t i = 0; i < model->target_count; i++) {
@@ -101,6 +101,7 @@ uint32_t plan_version(const struct model *model)
             hash = XXH3_64bits_withSeed(name, strlen(name), hash);
         }
     }
-    uint32_t version = (uint32_t)(hash ^ hash >> 32);
-    return version != 0 ? version : 1;
+    for (uint32_t i = 0; i < model->host_count; i++)
+        hash = XXH3_64bits_withSeed(model->hosts[i].name, strlen(model->hosts[i].name), hash);
+    return hash;
 }

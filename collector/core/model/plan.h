@@ -20,8 +20,8 @@ uint32_t plan_phase_ms(const struct model_target *target, uint32_t position);
 int plan_encode(const struct model *model, uint32_t host, uint32_t version, const uint32_t *late_after_ms,
     void (*part)(void *owner, struct span frame), void *owner, struct error *err);
 
-/* A version for the plans of this model: not 0, another one whenever a plan would differ in more than
- * lateness. */
-uint32_t plan_version(const struct model *model);
+/* Differs between two models whenever what is probed, by whom or how often differs (lateness aside), or the
+ * hosts do. */
+uint64_t plan_fingerprint(const struct model *model);
 
 #endif
