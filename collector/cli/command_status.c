@@ -1,0 +1,588 @@
+/* The page for the night: what is broken, whether users are served, what is not known and why. */
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/cli/cli.h"
+#include "collector/cli/text.h"
+#include "collector/contract/words.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/timetext.h"
+
+#define WATCH_MS      1000
+#define GOOD_IN_ROW   30 /* probes after which a path counts */
+#define OBSERVERS_MAX 8
+
+/* ── The first line ── */
+
+static int rank(const json_t *incident)
+{
+    enum impact impact = IMPACT_NONE;
+    enum severity severity = SEVERITY_INFO;
+    impact_parse(text_of(incident, "impact"), &impact);
+    severity_parse(text_of(incident, "severity"), &severity);
+    bool open = strcmp(text_of(incident, "state"), "open") == 0;
+    return ((int)severity * IMPACT_COUNT + (int)impact) * 2 + open;
+}
+
+/* NULL: there is no open one. */
+static const json_t *worst_incident(const json_t *incidents, size_t *others)
+{
+    const json_t *worst = NULL;
+    size_t i, count = 0;
+    json_t *incident;
+    json_array_foreach(incidents, i, incident)
+    {
+        if (strcmp(text_of(incident, "state"), "resolved") == 0) continue;
+        count++;
+        if (worst == NULL || rank(incident) > rank(worst)) worst = incident;
+    }
+    *others = count > 0 ? count - 1 : 0;
+    return worst;
+}
+
+static bool path_is_good(const json_t *path)
+{
+    return strcmp(text_of(json_object_get(path, "last"), "outcome"), "ok") == 0;
+}
+
+/* How many backends answer when asked directly, by the engine's word or by the paths to them. */
+static void count_backends(const json_t *service, size_t *up, size_t *all)
+{
+    size_t i, k;
+    json_t *backend, *path;
+    json_array_foreach(json_object_get(service, "backends"), i, backend)
+    {
+        const char *name = json_is_string(backend) ? json_string_value(backend) : text_of(backend, "name");
+        bool good = false, seen = false;
+        json_array_foreach(json_object_get(service, "paths"), k, path)
+        {
+            if (strcmp(text_of(path, "entrance"), "backend") != 0 ||
+                strcmp(text_of(path, "target"), name) != 0 || strcmp(text_of(path, "probe"), "tcp") == 0)
+                continue;
+            seen = true;
+            good |= path_is_good(path);
+        }
+        const char *word =
+            text_of(backend, "verdict")[0] != '\0' ? text_of(backend, "verdict") : text_of(backend, "state");
+        if (!seen) good = strcmp(word, "healthy") == 0 || strcmp(word, "up") == 0;
+        *up += good;
+        *all += 1;
+    }
+}
+
+/* Whether the way users come was good at every observer's last look. */
+static bool users_path_is_good(const json_t *services)
+{
+    size_t i, k, seen = 0;
+    json_t *service, *path;
+    json_array_foreach(services, i, service) json_array_foreach(json_object_get(service, "paths"), k, path)
+    {
+        if (strcmp(text_of(path, "entrance"), "users") != 0) continue;
+        seen++;
+        if (!path_is_good(path)) return false;
+    }
+    return seen > 0;
+}
+
+/* What the verdict says about the users of these services. */
+static const char *served(const json_t *services, const char *verdict)
+{
+    if (strcmp(verdict, "healthy") == 0) return "users served";
+    if (strcmp(verdict, "unproven") == 0)
+        return users_path_is_good(services) ? "users served, not everything proven yet" : "not proven yet";
+    return verdict[0] != '\0' ? verdict : "unknown";
+}
+
+static const char *common_verdict(const json_t *services)
+{
+    static const char *const by_badness[] = {"healthy", "unproven"};
+    const char *worst = "";
+    size_t i;
+    json_t *service;
+    json_array_foreach(services, i, service)
+    {
+        const char *verdict = text_of(service, "verdict");
+        bool known = strcmp(verdict, by_badness[0]) == 0 || strcmp(verdict, by_badness[1]) == 0;
+        if (!known || worst[0] == '\0' || (strcmp(worst, by_badness[0]) == 0)) worst = verdict;
+        if (!known) break;
+    }
+    return worst;
+}
+
+static void headline(const json_t *status, char *out, size_t size, enum text_colour *colour)
+{
+    size_t others, up = 0, all = 0, i;
+    const json_t *worst = worst_incident(json_object_get(status, "incidents"), &others);
+    if (worst != NULL) {
+        *colour = text_severity_colour(text_of(worst, "severity"));
+        int n = snprintf(out, size, "%s  %s%s", text_of(worst, "id"), text_of(worst, "headline"),
+            strcmp(text_of(worst, "state"), "mitigated") == 0 ? " (mitigated: users are served)" : "");
+        if (others > 0 && n > 0 && (size_t)n < size)
+            snprintf(out + n, size - (size_t)n, "  (+%zu more)", others);
+        return;
+    }
+    const json_t *services = json_object_get(status, "services");
+    json_t *service;
+    json_array_foreach(services, i, service) count_backends(service, &up, &all);
+    const char *verdict = common_verdict(services);
+    size_t count = json_array_size(services);
+    char name[128], backends[64] = "";
+    snprintf(name, sizeof name, "%zu services", count);
+    if (count == 1) snprintf(name, sizeof name, "%s", text_of(json_array_get(services, 0), "name"));
+    if (all > 0) snprintf(backends, sizeof backends, ", %zu of %zu backends", up, all);
+    *colour = text_state_colour(verdict);
+    if (count == 0)
+        snprintf(out, size, "no services configured, no open incident");
+    else
+        snprintf(out, size, "%s: %s%s, no open incident", name, served(services, verdict), backends);
+}
+
+/* ── Services ── */
+
+/* The paths of one entrance to one target at one address, over all observers. */
+struct group {
+    const char *entrance, *target, *address, *probe;
+    size_t observers, good, unproven;
+    double p50_us, q99_us;
+    const json_t *bad; /* one whose last probe was not good */
+};
+
+static struct group *group_of(struct group *groups, size_t *count, const json_t *path)
+{
+    struct group row = {.entrance = text_of(path, "entrance"),
+        .target = text_of(path, "target"),
+        .address = text_of(path, "address"),
+        .probe = text_of(path, "probe"),
+        .p50_us = -1,
+        .q99_us = -1};
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(groups[i].entrance, row.entrance) == 0 && strcmp(groups[i].target, row.target) == 0 &&
+            strcmp(groups[i].address, row.address) == 0 && strcmp(groups[i].probe, row.probe) == 0)
+            return &groups[i];
+    groups[*count] = row;
+    return &groups[(*count)++];
+}
+
+/* In the order in which users pass them. */
+static int entrance_order(const char *entrance)
+{
+    static const char *const order[] = {"users", "hop", "backend", "health", "reference", "stats"};
+    for (size_t i = 0; i < ARRAY_COUNT(order); i++)
+        if (strcmp(order[i], entrance) == 0) return (int)i;
+    return ARRAY_COUNT(order);
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    const struct group *left = a, *right = b;
+    int order = entrance_order(left->entrance) - entrance_order(right->entrance);
+    if (order == 0) order = strcmp(left->target, right->target);
+    if (order == 0) order = strcmp(left->address, right->address);
+    return order != 0 ? order : strcmp(left->probe, right->probe);
+}
+
+static size_t group_paths(const json_t *paths, struct group *groups)
+{
+    size_t i, count = 0;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+    {
+        struct group *group = group_of(groups, &count, path);
+        group->observers++;
+        if (path_is_good(path))
+            group->good++;
+        else
+            group->bad = path;
+        group->unproven += strcmp(text_of(path, "state"), "unproven") == 0;
+        double p50 = text_real(path, "p50_us", -1), q99 = text_real(path, "q99_us", -1);
+        if (p50 > group->p50_us) group->p50_us = p50;
+        if (q99 > group->q99_us) group->q99_us = q99;
+    }
+    qsort(groups, count, sizeof *groups, compare_groups);
+    return count;
+}
+
+static void describe_bad(const struct group *group, char *out, size_t size)
+{
+    const json_t *last = json_object_get(group->bad, "last");
+    const char *error = text_of(last, "error");
+    int code = (int)text_real(last, "code", 0);
+    out[0] = '\0';
+    if (group->bad == NULL) return;
+    if (last == NULL || json_is_null(last))
+        snprintf(out, size, "nothing from %s yet", text_of(group->bad, "observer"));
+    else if (code > 0)
+        snprintf(out, size, "%s: %s %d", text_of(group->bad, "observer"), error, code);
+    else
+        snprintf(out, size, "%s: %s", text_of(group->bad, "observer"),
+            error[0] != '\0' ? error : text_of(last, "outcome"));
+    for (char *c = out; *c != '\0'; c++)
+        if (*c == '_') *c = ' ';
+}
+
+/* Connecting only is shown where it fails: where a page is asked for, it says the same. */
+static bool worth_a_row(const struct group *group)
+{
+    return strcmp(group->probe, "tcp") != 0 || group->good < group->observers;
+}
+
+static void print_paths(const struct cli *cli, const json_t *paths)
+{
+    struct text_table table;
+    size_t most = json_array_size(paths);
+    struct group *groups = check_alloc_array(most + 1, sizeof *groups);
+    size_t count = group_paths(paths, groups);
+    text_table_init(&table, 6);
+    for (size_t i = 0; i < count; i++) {
+        const struct group *group = &groups[i];
+        char p50[32], q99[32], bad[160];
+        if (!worth_a_row(group)) continue;
+        describe_bad(group, bad, sizeof bad);
+        enum text_colour colour = group->good == group->observers ? TEXT_GREEN
+                                  : group->good > 0               ? TEXT_YELLOW
+                                                                  : TEXT_RED;
+        text_cell(&table, TEXT_DIM, "%s%s", group->entrance, strcmp(group->probe, "tcp") == 0 ? " tcp" : "");
+        text_cell(&table, TEXT_PLAIN, "%s%s%s", group->target, group->address[0] != '\0' ? " " : "",
+            group->address);
+        text_cell(&table, colour, "%zu/%zu ok", group->good, group->observers);
+        text_cell(
+            &table, TEXT_PLAIN, "%s", group->p50_us > 0 ? text_latency((int64_t)group->p50_us, p50) : "");
+        text_cell(&table, TEXT_DIM, "%s%s", group->q99_us > 0 ? "q99 " : "",
+            group->q99_us > 0 ? text_latency((int64_t)group->q99_us, q99) : "");
+        text_cell(&table, TEXT_PLAIN, "%s", bad);
+    }
+    text_table_print(&table, stdout, "  ", cli->colour);
+    text_table_fini(&table);
+    free(groups);
+}
+
+static bool same_trouble(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"entrance", "target", "address", "reason", "remedy"};
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        if (strcmp(text_of(a, keys[i]), text_of(b, keys[i])) != 0) return false;
+    return true;
+}
+
+static bool is_unproven(const json_t *path)
+{
+    return strcmp(text_of(path, "state"), "unproven") == 0;
+}
+
+/* The observers that share a trouble, each once: "app1, ops". */
+static void name_observers(const json_t *paths, const json_t *like, char *out, size_t size)
+{
+    const char *names[OBSERVERS_MAX];
+    size_t i, k, count = 0, used = 0;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+    {
+        if (!is_unproven(path) || !same_trouble(path, like)) continue;
+        const char *name = text_of(path, "observer");
+        for (k = 0; k < count && strcmp(names[k], name) != 0; k++) {
+        }
+        if (k < count || count == OBSERVERS_MAX) continue;
+        names[count++] = name;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", name);
+        if (used >= size) return;
+    }
+}
+
+static void print_unproven(const struct cli *cli, const json_t *paths)
+{
+    size_t i, k, waiting = 0;
+    double good_least = GOOD_IN_ROW;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+    {
+        if (!is_unproven(path)) continue;
+        if (text_of(path, "reason")[0] == '\0') {
+            double good = text_real(path, "good_in_row", 0);
+            if (good < good_least) good_least = good;
+            waiting++;
+            continue;
+        }
+        bool told = false;
+        for (k = 0; k < i && !told; k++)
+            told = is_unproven(json_array_get(paths, k)) && same_trouble(json_array_get(paths, k), path);
+        if (told) continue;
+        char observers[256] = "";
+        name_observers(paths, path, observers, sizeof observers);
+        text_paint(stdout, cli->colour, TEXT_YELLOW, "  unproven");
+        printf("  %s %s%s%s from %s: %s\n", text_of(path, "entrance"), text_of(path, "target"),
+            text_of(path, "address")[0] != '\0' ? " " : "", text_of(path, "address"), observers,
+            text_of(path, "reason"));
+        if (text_of(path, "remedy")[0] != '\0') printf("            %s\n", text_of(path, "remedy"));
+    }
+    if (waiting > 0)
+        printf("  learning  %zu path%s, %.0f of %d good probes in a row\n", waiting, waiting == 1 ? "" : "s",
+            good_least, GOOD_IN_ROW);
+}
+
+static void print_services(const struct cli *cli, const json_t *services)
+{
+    size_t i;
+    json_t *service;
+    json_array_foreach(services, i, service)
+    {
+        const char *verdict = text_of(service, "verdict");
+        printf("\n%s  ", text_of(service, "name"));
+        text_paint(stdout, cli->colour, text_state_colour(verdict), verdict);
+        putchar('\n');
+        print_paths(cli, json_object_get(service, "paths"));
+        print_unproven(cli, json_object_get(service, "paths"));
+    }
+}
+
+/* ── Hosts, incidents, collector ── */
+
+/* The engine adds what a host's newest samples say, beside its state or as "view". */
+static const json_t *host_view(const json_t *host)
+{
+    const json_t *view = json_object_get(host, "view");
+    return json_is_object(view) ? view : host;
+}
+
+static void describe_disks(const json_t *disks, char *out, size_t size)
+{
+    size_t i, used = 0;
+    json_t *disk;
+    out[0] = '\0';
+    json_array_foreach(disks, i, disk)
+    {
+        double read_ms = text_real(disk, "read_await_ms", -1),
+               write_ms = text_real(disk, "write_await_ms", -1);
+        char read[32], write[32];
+        int n = snprintf(out + used, size - used, "%s%s r %s w %s", used > 0 ? ", " : "",
+            text_of(disk, "device"), text_latency(read_ms < 0 ? -1 : (int64_t)(read_ms * 1000), read),
+            text_latency(write_ms < 0 ? -1 : (int64_t)(write_ms * 1000), write));
+        used += n > 0 ? (size_t)n : 0;
+        if (used >= size) return;
+    }
+}
+
+static void print_hosts(const struct cli *cli, const json_t *hosts, int64_t now_ms)
+{
+    if (json_array_size(hosts) == 0) return;
+    struct text_table table;
+    text_table_init(&table, 5);
+    size_t i;
+    json_t *host;
+    json_array_foreach(hosts, i, host)
+    {
+        char about[32], disks[400], load[64] = "";
+        const char *state = text_of(host, "state");
+        int64_t heard_ms = text_time(host, "last_heard");
+        const json_t *view = host_view(host);
+        double cpu = text_real(view, "cpu_busy", -1), memory = text_real(view, "memory_available", -1);
+        if (cpu >= 0 && memory >= 0)
+            snprintf(load, sizeof load, "cpu %.0f %%, memory free %.0f %%", cpu * 100, memory * 100);
+        describe_disks(json_object_get(view, "disks"), disks, sizeof disks);
+        text_cell(&table, TEXT_PLAIN, "%s", text_of(host, "name"));
+        text_cell(&table, text_state_colour(state), "%s", state);
+        if (heard_ms > 0)
+            text_cell(
+                &table, TEXT_DIM, "%s ago", timetext_about(now_ms > heard_ms ? now_ms - heard_ms : 0, about));
+        else
+            text_cell(&table, TEXT_DIM, "%s", "never heard");
+        text_cell(&table, TEXT_PLAIN, "%s", load);
+        text_cell(&table, TEXT_PLAIN, "%s", disks);
+    }
+    puts("\nhosts");
+    text_table_print(&table, stdout, "  ", cli->colour);
+    text_table_fini(&table);
+}
+
+static void print_incident(const struct cli *cli, const json_t *incident)
+{
+    char clock[32];
+    size_t i;
+    json_t *row;
+    printf("\n%s  %s since %s UTC, impact %s\n", text_of(incident, "id"), text_of(incident, "state"),
+        text_clock(text_of(incident, "onset"), clock), text_of(incident, "impact"));
+    printf("  %s\n", text_of(incident, "headline"));
+    json_array_foreach(json_object_get(incident, "evidence"), i, row)
+        printf("  - %s\n", text_of(row, "text"));
+    json_array_foreach(json_object_get(incident, "ruled_out"), i, row)
+        printf("  not %s: %s\n", text_of(row, "component"), text_of(row, "why"));
+    if (text_of(incident, "advice")[0] == '\0') return;
+    text_paint(stdout, cli->colour, TEXT_BOLD, "  first: ");
+    puts(text_of(incident, "advice"));
+}
+
+static void print_incidents(const struct cli *cli, const json_t *incidents)
+{
+    size_t others, i;
+    json_t *incident;
+    const json_t *worst = worst_incident(incidents, &others);
+    if (worst != NULL) print_incident(cli, worst);
+    json_array_foreach(
+        incidents, i, incident) if (incident != worst && strcmp(text_of(incident, "state"), "resolved") != 0)
+        print_incident(cli, incident);
+}
+
+static void print_collector(const struct cli *cli, const json_t *collector, int64_t now_ms)
+{
+    if (!json_is_object(collector)) return;
+    size_t i;
+    json_t *process;
+    double restarts = 0;
+    char about[32], names[256] = "";
+    json_array_foreach(json_object_get(collector, "processes"), i, process)
+    {
+        double count = text_real(process, "restarts", 0);
+        restarts += count;
+        size_t used = strlen(names);
+        if (count > 0)
+            snprintf(names + used, sizeof names - used, "%s%s %.0f", used > 0 ? ", " : "",
+                text_of(process, "name"), count);
+    }
+    int64_t started_ms = text_time(collector, "started_at");
+    printf("\ncollector %s  version %s", text_of(collector, "letter"), text_of(collector, "version"));
+    if (started_ms > 0)
+        printf(", up %s", timetext_about(now_ms > started_ms ? now_ms - started_ms : 0, about));
+    if (restarts > 0) {
+        fputs(", ", stdout);
+        text_paint(stdout, cli->colour, TEXT_YELLOW, "restarts");
+        printf(": %s", names);
+    }
+    putchar('\n');
+}
+
+static void print_status(const struct cli *cli, const json_t *status)
+{
+    char line[600];
+    enum text_colour colour;
+    headline(status, line, sizeof line, &colour);
+    int64_t now_ms = text_time(status, "at");
+    if (now_ms == 0) now_ms = clock_wall_ms();
+    text_paint(stdout, cli->colour, colour, line);
+    putchar('\n');
+    print_incidents(cli, json_object_get(status, "incidents"));
+    print_services(cli, json_object_get(status, "services"));
+    print_hosts(cli, json_object_get(status, "hosts"), now_ms);
+    print_collector(cli, json_object_get(status, "collector"), now_ms);
+}
+
+/* ── The command ── */
+
+/* What the files still tell: the incidents that were open. */
+static json_t *offline_status(struct cli *cli, const struct error *why, struct error *err)
+{
+    json_t *incidents = cli_offline_incidents(cli, NULL, 100, why, err);
+    if (incidents == NULL) return NULL;
+    json_t *open = json_array();
+    size_t i;
+    json_t *incident;
+    json_array_foreach(incidents, i, incident) if (strcmp(text_of(incident, "state"), "resolved") != 0)
+        json_array_append(open, incident);
+    json_decref(incidents);
+    return json_pack(
+        "{s:n, s:[], s:[], s:o, s:n}", "at", "services", "hosts", "incidents", open, "collector");
+}
+
+static void print_offline(const struct cli *cli, const json_t *status)
+{
+    size_t others;
+    const json_t *incidents = json_object_get(status, "incidents");
+    const json_t *worst = worst_incident(incidents, &others);
+    if (worst == NULL) {
+        text_paint(stdout, cli->colour, TEXT_YELLOW,
+            "the collector is down: nothing is known of now; no incident was open");
+        putchar('\n');
+        return;
+    }
+    text_paint(
+        stdout, cli->colour, TEXT_YELLOW, "the collector is down: what was open before is not watched");
+    putchar('\n');
+    print_incidents(cli, incidents);
+}
+
+static int status_once(struct cli *cli)
+{
+    json_t *status = NULL;
+    struct error why, err;
+    int code = 0;
+    enum cli_answer answer = cli_get(cli, "/api/v1/status", NULL, &status, &code, &why);
+    if (answer == CLI_ANSWER_WRONG) return cli_fail(CLI_FAILED, "%s", why.text);
+    if (answer == CLI_ANSWER_DOWN) {
+        status = offline_status(cli, &why, &err);
+        if (status == NULL) return cli_fail(CLI_FAILED, "%s", err.text);
+    }
+    if (cli->json)
+        cli_print_json(status);
+    else if (answer == CLI_ANSWER_DOWN)
+        print_offline(cli, status);
+    else
+        print_status(cli, status);
+    json_decref(status);
+    return CLI_OK;
+}
+
+/* For pipes: a line whenever the first line has changed. */
+static void watch_plain(const json_t *status, const struct error *why, char *last, size_t size)
+{
+    char line[600], at[TIMETEXT_RFC3339_SIZE];
+    enum text_colour colour;
+    if (status != NULL)
+        headline(status, line, sizeof line, &colour);
+    else
+        snprintf(line, sizeof line, "the collector cannot be asked: %s", why->text);
+    if (strcmp(line, last) == 0) return;
+    printf("%s  %s\n", timetext_rfc3339(clock_wall_ms(), at), line);
+    snprintf(last, size, "%s", line);
+}
+
+static int watch(struct cli *cli, bool plain)
+{
+    char last[600] = "";
+    while (!ferror(stdout)) {
+        json_t *status = NULL;
+        struct error why;
+        int code = 0;
+        bool answered = cli_get(cli, "/api/v1/status", NULL, &status, &code, &why) == CLI_ANSWER;
+        if (plain) {
+            watch_plain(status, &why, last, sizeof last);
+        } else {
+            fputs("\033[H\033[J", stdout);
+            if (answered)
+                print_status(cli, status);
+            else
+                printf("the collector cannot be asked: %s\n", why.text);
+            puts("\nCtrl-C ends");
+        }
+        fflush(stdout);
+        json_decref(status);
+        if (cli->config_failed && cli->socket_path == NULL) return CLI_FAILED;
+        poll(NULL, 0, WATCH_MS);
+    }
+    return CLI_FAILED;
+}
+
+static int run_status(struct cli *cli, int argc, char **argv)
+{
+    bool keep = false, plain = false;
+    const struct cli_option options[] = {
+        {.name = "--watch", .flag = &keep}, {.name = "--plain", .flag = &plain}, {0}};
+    size_t words;
+    int result = cli_parse("status", argc, argv, options, NULL, 0, &words);
+    if (result != 0) return result;
+    if (plain) cli->colour = false;
+    return keep ? watch(cli, plain || !cli->colour) : status_once(cli);
+}
+
+const struct cli_command command_status = {
+    .name = "status",
+    .arguments = "[--watch] [--plain]",
+    .summary = "is the site up, and if not, which part broke",
+    .help = "The first line says all. Below it: open incidents with their evidence, each service with its "
+            "entrances\n"
+            "(users, hop, backend, health), why a path is not proven yet and which line cures it, hosts, the "
+            "collector.\n"
+            "--watch refreshes each second; with --plain, or into a pipe, it prints a line whenever the "
+            "first line changes.",
+    .run = run_status,
+};
