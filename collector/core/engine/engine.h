@@ -82,6 +82,9 @@ enum balancer_word {
 void engine_balancer_says(
     struct engine *engine, uint32_t balancer, uint32_t backend, enum balancer_word word, int64_t now_ms);
 
+/* The highest incident number ever used: ids count on from there. Smaller numbers than the engine's own are ignored. */
+void engine_set_last_number(struct engine *engine, uint64_t number);
+
 /* The first delivery of an incident's step succeeded. */
 void engine_notified(struct engine *engine, const char *incident_id, int64_t at_ms);
 
