@@ -46,7 +46,8 @@ int loop_each_turn(struct loop *loop, void (*call)(void *owner), void *owner, st
 /* The next wait returns at once: for an each-turn call that handed work to another one's socket. */
 void loop_again(struct loop *loop);
 
-/* Runs until loop_stop (a stop before the run ends it at once). Timers due at the same time fire in the order of their deadlines. */
+/* Runs until loop_stop (a stop before the run ends it at once). Timers due at the same time fire in the order
+ * of their deadlines. */
 int loop_run(struct loop *loop, struct error *err);
 void loop_stop(struct loop *loop);
 

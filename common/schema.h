@@ -50,17 +50,17 @@ struct schema_field {
 
 enum schema_node_kind { SCHEMA_SCALAR, SCHEMA_SEQUENCE, SCHEMA_MAPPING };
 
-/* A checked node. Entry i of a mapping is keys[i] and children[i]; an OBJECT's absent keys that have a fallback are
- * entries too, at the position of the mapping, so that defaults stand in the table alone. */
+/* A checked node. Entry i of a mapping is keys[i] and children[i]; an OBJECT's absent keys that have a
+ * fallback are entries too, at the position of the mapping, so that defaults stand in the table alone. */
 struct schema_node {
     enum schema_node_kind kind;
     int line, column; /* from 1 */
     const char *text; /* scalar, NUL-terminated */
     size_t count;
     const struct schema_node **children;
-    const char **keys;                /* mapping only */
+    const char **keys;                    /* mapping only */
     const struct schema_node **key_nodes; /* mapping only: where each key stands */
-    const struct schema_field *field; /* the row it was checked against, NULL unknown */
+    const struct schema_field *field;     /* the row it was checked against, NULL unknown */
 };
 
 struct schema_tree; /* owns nodes and text */
@@ -107,16 +107,19 @@ const struct schema_node *schema_root(const struct schema_tree *tree);
 
 /* The child of a mapping by key (or its fallback), NULL if absent (or if node is NULL or no mapping). */
 const struct schema_node *schema_get(const struct schema_node *node, const char *key);
-/* The scalar's text; `otherwise`, then "", where node is NULL or no scalar. The others: `otherwise` where node is NULL
- * or does not hold one. */
+/* Whether an unknown key of an OBJECT is close to `key`: then its absence has been explained already. */
+bool schema_misspelt(const struct schema_node *node, const char *key);
+
+/* The scalar's text; `otherwise`, then "", where node is NULL or no scalar. The others: `otherwise` where
+ * node is NULL or does not hold one. */
 const char *schema_text(const struct schema_node *node, const char *otherwise);
 int64_t schema_integer(const struct schema_node *node, int64_t otherwise);
 int64_t schema_duration_us(const struct schema_node *node, int64_t otherwise);
 double schema_share(const struct schema_node *node, double otherwise); /* PERCENT */
 bool schema_bool(const struct schema_node *node, bool otherwise);
 
-/* The closest of the words: edit distance (Damerau-Levenshtein, case ignored) at most a third of the length, NULL if
- * none is close. */
+/* The closest of the words: edit distance (Damerau-Levenshtein, case ignored) at most a third of the length,
+ * NULL if none is close. */
 const char *schema_suggest(const char *word, const char *const *words, size_t count);
 
 /* Writes the table as a reference, one line per key: for the manual page and `--print-schema`. */

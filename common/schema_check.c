@@ -101,6 +101,16 @@ static bool name_good(const char *text)
     return true;
 }
 
+static void check_text(struct checker *checker, const struct schema_field *field, struct place place)
+{
+    (void)field;
+    for (const char *c = place.value->node.text; *c != '\0'; c++) {
+        if ((unsigned char)*c >= 0x20 && *c != 0x7f) continue;
+        complain(checker, place, "'%.64s' holds a line break or another control character", place.name);
+        return;
+    }
+}
+
 static void check_name(struct checker *checker, const struct schema_field *field, struct place place)
 {
     (void)field;
@@ -222,8 +232,10 @@ static void check_choice(struct checker *checker, const struct schema_field *fie
 
 static void check_file(struct checker *checker, const struct schema_field *field, struct place place)
 {
-    (void)field;
-    if (place.value->node.text[0] == '\0') complain(checker, place, "'%.64s' must name a file", place.name);
+    if (place.value->node.text[0] == '\0')
+        complain(checker, place, "'%.64s' must name a file", place.name);
+    else
+        check_text(checker, field, place);
 }
 
 /* ── References ── */
@@ -372,7 +384,7 @@ static void check_object(struct checker *checker, const struct schema_field *fie
             check_value(checker, row, (struct place){tree_child(node, i), node->key_nodes[i], node->keys[i]});
     }
     for (const struct schema_field *row = field->fields; row->name != NULL; row++)
-        if (row->required && schema_get(node, row->name) == NULL)
+        if (row->required && schema_get(node, row->name) == NULL && !schema_misspelt(node, row->name))
             schema_problem(checker->report, SCHEMA_ERROR, place.key, "'%.64s' lacks '%s': %s", place.name,
                 row->name, row->help);
     add_fallbacks(checker, field->fields, node);
@@ -385,7 +397,7 @@ static const struct {
     enum schema_node_kind kind;
     void (*check)(struct checker *checker, const struct schema_field *field, struct place place);
 } types[] = {
-    [SCHEMA_TEXT] = {"a text", SCHEMA_SCALAR, NULL},
+    [SCHEMA_TEXT] = {"a text", SCHEMA_SCALAR, check_text},
     [SCHEMA_NAME] = {"a name", SCHEMA_SCALAR, check_name},
     [SCHEMA_BOOL] = {"true or false", SCHEMA_SCALAR, check_bool},
     [SCHEMA_INTEGER] = {"a whole number", SCHEMA_SCALAR, check_integer},
@@ -474,6 +486,14 @@ struct schema_tree *schema_parse(const char *text, size_t size, const char *file
 }
 
 /* ── Reading what was checked ── */
+
+bool schema_misspelt(const struct schema_node *node, const char *key)
+{
+    for (size_t i = 0; node != NULL && node->kind == SCHEMA_MAPPING && i < node->count; i++)
+        if (node->field == NULL || find_field(node->field->fields, node->keys[i]) == NULL)
+            if (schema_suggest(node->keys[i], &key, 1) != NULL) return true;
+    return false;
+}
 
 const struct schema_node *schema_get(const struct schema_node *node, const char *key)
 {

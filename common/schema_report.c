@@ -108,7 +108,8 @@ static void print_excerpt(struct span line, int first, FILE *out)
             break;
         }
         size_t size = utf8_size(text + i, line.size - i);
-        bool printable = size > 1 || (size == 1 && isprint((unsigned char)text[i]));
+        bool mark = size == 3 && memcmp(text + i, "\xef\xbb\xbf", 3) == 0; /* invisible otherwise */
+        bool printable = (size > 1 && !mark) || (size == 1 && isprint((unsigned char)text[i]));
         if (column >= first)
             fprintf(out, "%.*s", printable ? (int)size : 1,
                 printable         ? text + i

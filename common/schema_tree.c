@@ -7,6 +7,8 @@
 #include "common/check.h"
 #include "common/cleanup.h"
 
+#define SKIPPED_DEPTH_MAX 64
+
 struct builder {
     yaml_parser_t parser;
     struct schema_tree *tree;
@@ -164,12 +166,13 @@ static bool ends_collection(const yaml_event_t *event)
     return event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT;
 }
 
-/* Reads past a collection that has just begun. */
+/* Reads past a collection that has just begun; gives up where that nests on and on, since libyaml's time grows with the
+ * square of the depth. */
 static bool skip_collection(struct builder *builder)
 {
     for (size_t depth = 1; depth > 0;) {
         AUTO(yaml_event_delete) yaml_event_t event = {0};
-        if (!next_event(builder, &event)) return false;
+        if (depth > SKIPPED_DEPTH_MAX || !next_event(builder, &event)) return false;
         if (begins_collection(&event)) depth++;
         if (ends_collection(&event)) depth--;
     }
