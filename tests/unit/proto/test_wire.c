@@ -219,8 +219,122 @@ static void encoding_appends_and_leaves_the_buffer_alone_when_it_fails(void)
     buffer_fini(&frame);
 }
 
+/* ── What a caller may get wrong in the structs: the decoder cannot make these, the encoder must not read
+ * past them ── */
+
+static const uint32_t one_id[] = {1};
+static const int64_t one_time[] = {1000}, one_int[] = {1};
+static const double one_double[] = {1};
+
+static struct wire_rows good_rows(void)
+{
+    return (struct wire_rows){
+        .series = one_id, .series_count = 1, .times_ms = one_time, .time_count = 1, .ints = one_int};
+}
+
+static void two_kinds(struct wire_rows *rows)
+{
+    rows->doubles = one_double;
+}
+static void no_kind(struct wire_rows *rows)
+{
+    rows->ints = NULL;
+}
+static void no_series(struct wire_rows *rows)
+{
+    rows->series_count = 0;
+}
+static void no_times(struct wire_rows *rows)
+{
+    rows->time_count = 0;
+}
+static void too_many_values(struct wire_rows *rows)
+{
+    rows->time_count = LIMIT_PACKED_VALUES + 1;
+}
+static void overflowing_product(struct wire_rows *rows)
+{
+    rows->series_count = 2000;
+    rows->time_count = SIZE_MAX / 1999;
+}
+
+static void rows_that_no_frame_can_hold_are_refused(void)
+{
+    void (*const breaks[])(struct wire_rows * rows) = {
+        two_kinds, no_kind, no_series, no_times, too_many_values, overflowing_product};
+    for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
+        struct wire_rows rows = good_rows();
+        breaks[i](&rows);
+        const struct wire_from_agent message = {
+            .kind = WIRE_BATCH, .batch = {.sequence = 1, .rows = &rows, .rows_count = 1}};
+        struct buffer frame = {0};
+        CU_ASSERT_EQUAL(wire_encode_from_agent(&message, &frame, NULL), -1);
+        CU_ASSERT_EQUAL(frame.size, 0);
+        buffer_fini(&frame);
+    }
+}
+
+static void counts_beyond_the_arrays_are_refused_unread(void)
+{
+    struct buffer frame = {0};
+    struct error err = {0};
+    const struct wire_dict_entry entry = {.id = 1, .metric = "metric", .label_count = LIMIT_LABELS + 1};
+    const struct wire_from_agent batch = {
+        .kind = WIRE_BATCH, .batch = {.sequence = 1, .dict = &entry, .dict_count = 1}};
+    CU_ASSERT_EQUAL(wire_encode_from_agent(&batch, &frame, &err), -1);
+    CU_ASSERT_EQUAL(err.kind, ERROR_LIMIT);
+    const struct wire_from_collector ack = {.kind = WIRE_ACK, .ack = {.range_count = LIMIT_ACK_RANGES + 1}};
+    CU_ASSERT_EQUAL(wire_encode_from_collector(&ack, &frame, &err), -1);
+    CU_ASSERT_EQUAL(err.kind, ERROR_LIMIT);
+    const struct wire_from_agent no_kind_of_agents = {0};
+    CU_ASSERT_EQUAL(wire_encode_from_agent(&no_kind_of_agents, &frame, &err), -1);
+    const struct wire_from_collector no_kind_of_collectors = {0};
+    CU_ASSERT_EQUAL(wire_encode_from_collector(&no_kind_of_collectors, &frame, &err), -1);
+    buffer_fini(&frame);
+}
+
+static void names_and_hosts_keep_their_characters(void)
+{
+    const struct {
+        const char *text;
+        bool name, host, value;
+    } rows[] = {
+        {"az_09", true, true, true},
+        {"_", true, true, true},
+        {"AZ.az-09_", false, true, true},
+        {"0a", false, true, true},
+        {"a{", false, false, true},
+        {"a`", false, false, true},
+        {"a@", false, false, true},
+        {"a[", false, false, true},
+        {"a/", false, false, true},
+        {"a:", false, false, true},
+        {"", false, false, true},
+        {"é \u00A0 \u0800 \uE000 \U0010FFFF", false, false, true},
+        {"\x1F", false, false, false},
+        {"~\x7F", false, false, false},
+        {"\x80", false, false, false},
+        {"\xC2\xA0", false, false, true},
+        {"\xC2\x9F", false, false, false},
+        {"\xF0\x90\x80\x80", false, false, true},
+        {"\xF0\x8F\xBF\xBF", false, false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CU_ASSERT_EQUAL(wire_name_ok(rows[i].text, 10), rows[i].name);
+        CU_ASSERT_EQUAL(wire_host_ok(rows[i].text), rows[i].host);
+        CU_ASSERT_EQUAL(wire_label_value_ok(rows[i].text), rows[i].value);
+    }
+    CU_ASSERT_TRUE(wire_name_ok("abc", 3));
+    CU_ASSERT_FALSE(wire_name_ok("abcd", 3));
+    CU_ASSERT_STRING_EQUAL(wire_gap_reason_name(WIRE_GAP_REFUSED), "refused");
+    CU_ASSERT_STRING_EQUAL(wire_gap_reason_name(WIRE_GAP_REASON_COUNT), "unknown");
+}
+
 UNIT_MAIN("wire", {"agents' messages come back as they were", agents_messages_come_back_as_they_were},
     {"collectors' messages come back as they were", collectors_messages_come_back_as_they_were},
     {"extreme integers survive differences", extreme_integers_survive_differences},
     {"encoding appends, and leaves the buffer alone when it fails",
-        encoding_appends_and_leaves_the_buffer_alone_when_it_fails})
+        encoding_appends_and_leaves_the_buffer_alone_when_it_fails},
+    {"rows that no frame can hold are refused", rows_that_no_frame_can_hold_are_refused},
+    {"names and hosts keep their characters", names_and_hosts_keep_their_characters},
+    {"counts beyond the arrays are refused unread", counts_beyond_the_arrays_are_refused_unread})

@@ -499,6 +499,63 @@ BOUND(reason)
     p->retry_after.reason = text_of(p, LIMIT_REASON_BYTES + beyond);
 }
 
+BOUND(probe_target)
+{
+    set_probes(p, 4);
+    p->probes.target = &p->ids[1];
+    p->ids[1] = LIMIT_DICT_ID + (uint32_t)beyond;
+}
+
+BOUND(probe_target_zero)
+{
+    set_probes(p, 4);
+    p->probes.target = &p->ids[1];
+    p->ids[1] = 1 - (uint32_t)beyond;
+}
+
+BOUND(protocol)
+{
+    HELLO();
+    p->hello.protocol = 1 - (uint32_t)beyond;
+}
+
+BOUND(next_sequence)
+{
+    HELLO();
+    p->hello.next_sequence = 1 - beyond;
+}
+
+BOUND(plan_version)
+{
+    COLLECTOR(plan, PLAN);
+    p->plan.version = 1 - (uint32_t)beyond;
+}
+
+BOUND(timeout_zero)
+{
+    COLLECTOR(plan, PLAN);
+    p->target.timeout_ms = 1 - (uint32_t)beyond;
+}
+
+BOUND(ack_floor)
+{
+    COLLECTOR(ack, ACK);
+    p->ack.floor = (uint64_t)LIMIT_SEQUENCE + beyond;
+}
+
+BOUND(header_without_name)
+{
+    COLLECTOR(plan, PLAN);
+    p->target.n_headers = 2;
+    p->headers[0] = copy_of(p, beyond ? "" : "x");
+}
+
+BOUND(wall)
+{
+    HELLO();
+    p->hello.wall_ms = -(int64_t)beyond;
+}
+
 static const struct {
     const char *label;
     void (*set)(struct parts *parts, size_t beyond);
@@ -560,6 +617,15 @@ static const struct {
     {"targets of a burst", burst_keys, ERROR_LIMIT},
     {"retry_after", retry_ms, ERROR_LIMIT},
     {"bytes of a reason", reason, ERROR_INPUT},
+    {"clock from 1970", wall, ERROR_INPUT},
+    {"name of a header", header_without_name, ERROR_INPUT},
+    {"floor of an ack", ack_floor, ERROR_INPUT},
+    {"timeout from 1", timeout_zero, ERROR_INPUT},
+    {"version of a plan from 1", plan_version, ERROR_INPUT},
+    {"next sequence from 1", next_sequence, ERROR_INPUT},
+    {"protocol from 1", protocol, ERROR_INPUT},
+    {"id of a target from 1", probe_target_zero, ERROR_INPUT},
+    {"id of a target", probe_target, ERROR_INPUT},
 };
 
 static void each_bound_holds_at_its_value_and_refuses_one_more(void)
@@ -607,6 +673,22 @@ RULE(two_kinds)
 {
     set_double(p, 1);
     p->rows.n_ints = 1;
+}
+RULE(two_kinds_of_the_right_sum)
+{
+    set_rows(p, &p->rows, 1, 2);
+    p->rows.n_ints = p->rows.n_doubles = 1;
+    p->rows.doubles = p->doubles;
+}
+RULE(fewer_counts_than_buckets)
+{
+    set_histogram(p, 2);
+    p->histogram.n_counts = 1;
+}
+RULE(fewer_buckets_than_counts)
+{
+    set_histogram(p, 2);
+    p->histogram.n_buckets = 1;
 }
 RULE(no_values)
 {
@@ -785,6 +867,9 @@ static const struct {
     {"infinity", infinite},
     {"-infinity", minus_infinite},
     {"two kinds of values", two_kinds},
+    {"two kinds of values of the right sum", two_kinds_of_the_right_sum},
+    {"fewer counts than buckets", fewer_counts_than_buckets},
+    {"fewer buckets than counts", fewer_buckets_than_counts},
     {"no values", no_values},
     {"no series", no_series},
     {"no times", no_times},
