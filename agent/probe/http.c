@@ -1,6 +1,7 @@
 #include "agent/probe/http.h"
 
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +321,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 
 struct http *http_new(struct loop *loop, struct error *err)
 {
+    /* OpenSSL writes to broken connections without MSG_NOSIGNAL, and CURLOPT_NOSIGNAL keeps libcurl from
+     * caring. */
+    signal(SIGPIPE, SIG_IGN);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         fail(err, ERROR_UNSUPPORTED, "libcurl does not start");
         return NULL;

@@ -47,6 +47,7 @@ struct http_answer {
 /* Called once, never from within http_start. The transfer is freed when it returns. */
 typedef void http_done_call(void *owner, const struct http_answer *answer);
 
+/* From here on the process ignores SIGPIPE. */
 struct http *http_new(struct loop *loop, struct error *err);
 void http_free(struct http *http); /* ends all transfers without calling anybody */
 

@@ -238,18 +238,14 @@ static struct entry *find(const struct prober *prober, size_t count, uint64_t ke
     return NULL;
 }
 
-static int collector_bit(struct prober *prober, const char *letter, unsigned *bit, struct error *err)
+/* 0: no more collectors fit. */
+static unsigned collector_bit(struct prober *prober, const char *letter)
 {
     for (size_t i = 0; i < prober->collector_count; i++)
-        if (strcmp(prober->collectors[i], letter) == 0) {
-            *bit = 1u << i;
-            return 0;
-        }
-    if (prober->collector_count == COLLECTORS_MAX || strlen(letter) >= LETTER_BYTES)
-        return fail(err, ERROR_LIMIT, "plans of more than %d collectors", COLLECTORS_MAX);
-    *bit = 1u << prober->collector_count;
-    strcpy(prober->collectors[prober->collector_count++], letter);
-    return 0;
+        if (strcmp(prober->collectors[i], letter) == 0) return 1u << i;
+    if (prober->collector_count == COLLECTORS_MAX || strlen(letter) >= LETTER_BYTES) return 0;
+    strcpy(prober->collectors[prober->collector_count], letter);
+    return 1u << prober->collector_count++;
 }
 
 /* How many targets there would be: those of others, and the new ones. */
@@ -304,8 +300,8 @@ static void drop_unwanted(struct prober *prober)
 int prober_plan(struct prober *prober, const char *collector, const struct wire_target *targets, size_t count,
     struct error *err)
 {
-    unsigned bit;
-    if (collector_bit(prober, collector, &bit, err) != 0) return -1;
+    unsigned bit = collector_bit(prober, collector);
+    if (bit == 0) return fail(err, ERROR_LIMIT, "plans of more than %d collectors", COLLECTORS_MAX);
     if (count > LIMIT_TARGETS_PER_AGENT || count_after(prober, bit, targets, count) > LIMIT_TARGETS_PER_AGENT)
         return fail(err, ERROR_LIMIT, "more than %d targets for this agent", LIMIT_TARGETS_PER_AGENT);
     for (size_t i = 0; i < prober->count; i++) prober->entries[i]->wanted_by &= ~bit;

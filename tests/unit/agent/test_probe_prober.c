@@ -1,4 +1,5 @@
 /* The prober as a whole: grid, late answers, bounds, plans, bursts, each address of a name. */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
@@ -116,6 +117,74 @@ static void a_late_answer_that_comes_is_ok_and_urgent(void)
     CU_ASSERT(last->urgent);
     bench_fini(bench);
     peer_stop(&peer);
+}
+
+static bool patience_seen(const struct bench *bench)
+{
+    return count_outcome(bench, PROBE_OK) >= 2;
+}
+
+static void one_in_ten_waits_longer(void)
+{
+    struct peer peer;
+    peer_start(&peer, PEER_TRICKLE, OK_TEXT); /* about 100 ms */
+    struct bench *bench = bench_new();
+    struct wire_target target = target_to(peer.url);
+    target.timeout_ms = 10;
+    target.long_timeout_ms = PATIENT_MS;
+    CU_ASSERT(bench_probe(bench, &target, 1, patience_seen));
+    size_t regular = 0, patient = 0, between = 0;
+    for (size_t i = 0; i < bench->count; i++) {
+        const struct probe_result *result = &bench->rows[i].result;
+        if (result->flags != 0) continue;
+        regular++;
+        if (result->outcome == PROBE_OK)
+            patient++;
+        else
+            CU_ASSERT_EQUAL(result->error, PROBE_ERROR_UNFINISHED);
+        if (patient == 1) between++;
+    }
+    CU_ASSERT_EQUAL(patient, 2);
+    CU_ASSERT(regular >= 10 && between <= 14);
+    bench_fini(bench);
+    peer_stop(&peer);
+}
+
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static bool sixty(const struct bench *bench)
+{
+    return bench->count >= 60;
+}
+
+static void descriptors_are_given_back(void)
+{
+    struct peer peers[4];
+    static const enum peer_manner manners[] = {PEER_TEXT, PEER_SILENT, PEER_RESET, PEER_STALL};
+    struct wire_target targets[4];
+    struct bench *bench = bench_new();
+    size_t before = open_descriptors();
+    for (size_t i = 0; i < 4; i++) {
+        peer_start(&peers[i], manners[i], OK_TEXT);
+        targets[i] = target_to(peers[i].url);
+        targets[i].key = i + 1;
+        targets[i].timeout_ms = 30;
+        targets[i].phase_ms = (uint32_t)i * 20;
+    }
+    CU_ASSERT(bench_probe(bench, targets, 4, sixty));
+    struct error err;
+    CU_ASSERT_EQUAL(prober_plan(bench->prober, "A", NULL, 0, &err), 0);
+    uint64_t open, skipped;
+    prober_counts(bench->prober, &open, &skipped);
+    CU_ASSERT_EQUAL(open, 0);
+    CU_ASSERT(open_descriptors() <= before + 1); /* libcurl's own */
+    bench_fini(bench);
+    for (size_t i = 0; i < 4; i++) peer_stop(&peers[i]);
 }
 
 static bool four_skipped(const struct bench *bench)
@@ -400,6 +469,8 @@ UNIT_MAIN("probe_prober",
     {"a late answer is told at once, and again when it ends",
         a_late_answer_is_told_at_once_and_again_when_it_ends},
     {"a late answer that comes is ok and urgent", a_late_answer_that_comes_is_ok_and_urgent},
+    {"one in ten waits longer", one_in_ten_waits_longer},
+    {"descriptors are given back", descriptors_are_given_back},
     {"three of a target are open at most, and the others are counted",
         three_of_a_target_are_open_at_most_and_the_others_are_counted},
     {"a failure is confirmed, and a lasting one not for ever",
