@@ -105,8 +105,7 @@ static void close_step(struct aggregate_plan *plan, struct aggregate *state)
 static int64_t step_of(const struct aggregate_plan *plan, int64_t time_ms)
 {
     if (plan->step_ms == 0) return plan->aggregate == STORE_RATE ? time_ms : plan->from_ms;
-    int64_t rest = time_ms % plan->step_ms;
-    return time_ms - (rest < 0 ? rest + plan->step_ms : rest);
+    return time_ms - (time_ms - plan->from_ms) % plan->step_ms;
 }
 
 static void keep_value(struct aggregate_plan *plan, struct aggregate *state, double value)

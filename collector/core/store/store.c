@@ -332,3 +332,9 @@ void store_counts(const struct store *store, struct store_counts *counts)
     counts->series = store->registry.series.count;
     counts->head_samples = store->head_samples;
 }
+
+double store_pressure(const struct store *store)
+{
+    double share = (double)store->head_samples / (double)STORE_HEAD_SAMPLES_MAX;
+    return share < 1 ? share : 1;
+}

@@ -74,4 +74,7 @@ struct store_counts {
 };
 void store_counts(const struct store *store, struct store_counts *counts);
 
+/* How full the memory for what is not sealed is, 0 to 1; at 1 store_append answers STORE_FULL. */
+double store_pressure(const struct store *store);
+
 #endif

@@ -61,6 +61,7 @@ int read_open(struct store_reader *reader, int64_t day, sqlite3 **db, struct err
     if (sqlite3_open_v2(path, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         int result = sql_fail(*db, err, "open");
         read_close(*db);
+        *db = NULL;
         return access(path, F_OK) != 0 ? 0 : result;
     }
     sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -74,6 +75,7 @@ int read_open(struct store_reader *reader, int64_t day, sqlite3 **db, struct err
             (long long)version, DAY_VERSION);
     if (result == 0 && version == DAY_VERSION) return 1;
     read_close(*db);
+    *db = NULL;
     return result; /* version 0: just being made */
 }
 

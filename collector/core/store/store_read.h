@@ -61,8 +61,11 @@ struct store_reader;
 struct store_reader *store_reader_open(const char *directory, struct error *err);
 void store_reader_close(struct store_reader *reader);
 
-/* heads: what store_heads wrote, or empty. step_ms 0 with STORE_RAW. deadline_mono_ms bounds the time (a
- * progress handler ends longer queries with ERROR_LIMIT); points_max the answer. */
+/* heads: what store_heads wrote, or empty; ask for them before this call, since what is sealed in between is
+ * then seen twice, which is noticed, and not missed. Steps count from from_ms. step_ms 0: every sample with
+ * STORE_RAW (which takes no step) and STORE_RATE, else all of from..to as one step. What the aggregates mean
+ * is in aggregate.h; STORE_RATE of a metric that is no counter is ERROR_INPUT. deadline_mono_ms bounds the
+ * time (ERROR_LIMIT), points_max the answer. */
 int store_query(struct store_reader *reader, const struct store_selector *selector,
     enum store_aggregate aggregate, int64_t step_ms, struct span heads, int64_t deadline_mono_ms,
     size_t points_max, struct store_result *result, struct error *err);
