@@ -89,15 +89,16 @@ static void write_count(struct buffer *out, const char *role, const char *key, d
         value *= units[i].factor;
         break;
     }
-    bool of_link = strncmp(stem, "link_", 5) == 0;
-    snprintf(name, sizeof name, "faultline_%s%s%s%s%s", of_link ? "" : role, of_link ? "" : "_", stem, unit,
-        counter ? "_total" : "");
+    const char *owner = strncmp(stem, "link_", 5) == 0 ? "link" : role;
+    size_t prefix = strlen(owner);
+    bool prefixed = strncmp(stem, owner, prefix) == 0 && stem[prefix] == '_';
+    const char *what = prefixed ? stem + prefix + 1 : stem;
+    snprintf(name, sizeof name, "faultline_%s_%s%s%s", owner, what, unit, counter ? "_total" : "");
     char words[NAME_SIZE];
-    snprintf(words, sizeof words, "%s", of_link ? stem + 5 : stem);
+    snprintf(words, sizeof words, "%s", what);
     for (char *c = words; *c != '\0'; c++)
         if (*c == '_') *c = ' ';
-    snprintf(help, sizeof help, "%s: %s%s.", of_link ? "link" : role, words,
-        counter ? ", since its start" : ", now");
+    snprintf(help, sizeof help, "%s: %s%s.", owner, words, counter ? ", since its start" : ", now");
     metrics_family(out, name, counter ? "counter" : "gauge", help);
     metrics_sample(out, name, NULL, NULL, value);
 }

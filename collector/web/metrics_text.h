@@ -13,9 +13,10 @@ void metrics_family(struct buffer *out, const char *name, const char *type, cons
 void metrics_sample(
     struct buffer *out, const char *name, const char *label, const char *label_value, double value);
 
-/* A role's answer to "counts": each numeric member becomes a family faultline_ROLE_KEY (just faultline_KEY
- * where the key begins with "link_"). Names are made to fit the conventions: known counters get _total, _us
- * and _ms become seconds, _count goes. What is no number is left out. */
+/* A role's answer to "counts": each numeric member becomes a family faultline_ROLE_KEY (the role is not
+ * repeated where the key begins with it; link's counters come in the engine's answer as link_KEY). Names are
+ * made to fit the conventions: known counters get _total, _us and _ms become seconds, _count goes. What is no
+ * number is left out. */
 void metrics_counts(struct buffer *out, const char *role, const json_t *counts);
 
 #endif

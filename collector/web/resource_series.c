@@ -13,8 +13,9 @@
 #include "common/timetext.h"
 #include "proto/metrics.h"
 
-#define SERIES_WINDOW_MS (60 * 60 * INT64_C(1000)) /* /series tells what had a sample within the last hour   \
-                                                    */
+#define SERIES_WINDOW_MS                                                                                     \
+    (60 * 60 * INT64_C(1000)) /* /series tells what had a sample within the last hour                        \
+                               */
 
 struct query {
     struct store_selector selector;
