@@ -342,7 +342,10 @@ struct http *http_new(struct loop *loop, struct error *err)
 void http_free(struct http *http)
 {
     if (http == NULL) return;
-    while (http->transfers != NULL) transfer_free(http->transfers);
+    for (struct transfer *transfer = http->transfers, *next; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        transfer_free(transfer);
+    }
     while (http->idle_count > 0) curl_easy_cleanup(http->idle[--http->idle_count]);
     curl_multi_cleanup(http->multi);
     loop_cancel(http->loop, &http->timer);

@@ -1,5 +1,6 @@
 #include "agent/probe/prober.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -244,7 +245,7 @@ static unsigned collector_bit(struct prober *prober, const char *letter)
     for (size_t i = 0; i < prober->collector_count; i++)
         if (strcmp(prober->collectors[i], letter) == 0) return 1u << i;
     if (prober->collector_count == COLLECTORS_MAX || strlen(letter) >= LETTER_BYTES) return 0;
-    strcpy(prober->collectors[prober->collector_count], letter);
+    snprintf(prober->collectors[prober->collector_count], LETTER_BYTES, "%s", letter);
     return 1u << prober->collector_count++;
 }
 

@@ -195,8 +195,10 @@ void resolver_free(struct resolver *resolver)
         resolver->channel = channel->older;
         channel_free(channel); /* ends its lookups */
     }
-    while (resolver->lookups != NULL)
-        lookup_free(resolver->lookups); /* those that had only to be delivered */
+    for (struct lookup *lookup = resolver->lookups, *next; lookup != NULL; lookup = next) {
+        next = lookup->next;
+        lookup_free(lookup); /* those that had only to be delivered */
+    }
     free(resolver->servers);
     free(resolver->resolv_conf);
     free(resolver);

@@ -16,7 +16,7 @@ static bool url_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size
 {
     char *text = NULL;
     bool fits = curl_url_get(url, part, &text, flags) == CURLUE_OK && strlen(text) < size;
-    if (fits) strcpy(out, text);
+    if (fits) memcpy(out, text, strlen(text) + 1);
     curl_free(text);
     return fits;
 }
@@ -41,7 +41,8 @@ static bool place_of_http(const char *text, struct target_place *place)
     if (!good || (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) return false;
     size_t size = strlen(host);
     bool brackets = size > 2 && host[0] == '[' && host[size - 1] == ']';
-    *place = (struct target_place){.tls = strcasecmp(scheme, "https") == 0, .port = (uint16_t)atoi(port)};
+    *place = (struct target_place){
+        .tls = strcasecmp(scheme, "https") == 0, .port = (uint16_t)strtoul(port, NULL, 10)};
     memcpy(place->host, host + brackets, size - 2u * brackets);
     return true;
 }
@@ -90,8 +91,8 @@ static char *aim(struct target *target, const struct wire_target *wanted)
         return check_format("unknown kind of probe %u", (unsigned)wanted->probe);
     if (target->url == NULL || !target_place_of(target->url, &target->place))
         return check_format("cannot make sense of the URL '%s'", target->url != NULL ? target->url : "");
-    char host[256];
-    strcpy(host, target->place.host);
+    char host[sizeof target->place.host];
+    memcpy(host, target->place.host, sizeof target->place.host);
     target->port = target->place.port;
     if (wanted->connect != NULL && wanted->connect[0] != '\0' &&
         !address_split(wanted->connect, host, &target->port))
