@@ -129,6 +129,7 @@ size_t dictionary_get(struct dictionary *d, unsigned metric, const struct wire_l
 
 void dictionary_learn(struct dictionary *d, const struct wire_dict_entry *entry)
 {
+    if (entry->id + SERIES_ID_SKIP >= d->next_id) d->next_id = entry->id + SERIES_ID_SKIP + 1;
     unsigned metric = SERIES_PROBE;
     if (strcmp(entry->metric, WIRE_METRIC_PROBE) != 0) {
         const struct metric_info *info = metric_find(entry->metric);
@@ -142,7 +143,6 @@ void dictionary_learn(struct dictionary *d, const struct wire_dict_entry *entry)
         size_t place = add(d, hash, metric, text, size, entry->label_count, entry->id);
         if (place != SERIES_NONE) d->list[place].sent = d->list[place].kept = true;
     }
-    if (entry->id + SERIES_ID_SKIP >= d->next_id) d->next_id = entry->id + SERIES_ID_SKIP + 1;
 }
 
 void series_entry(const struct series *s, struct wire_dict_entry *entry)
