@@ -19,6 +19,7 @@ static const struct cli_command *const commands[] = {
     &command_hook,
     &command_enroll,
     &command_keys,
+    &command_check,
 };
 
 int cli_fail(int code, const char *format, ...)
