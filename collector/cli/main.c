@@ -1,7 +1,6 @@
-#include <stdio.h>
+#include "collector/cli/cli.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    puts("faultline " FAULTLINE_VERSION);
-    return 0;
+    return cli_run(argc, argv);
 }
