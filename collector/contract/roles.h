@@ -14,9 +14,9 @@
  *   engine.data   engine    link           FRAME, AGENT_UP, AGENT_DOWN, COUNTS           8192  engine judges later frames
  *   store.data    store     link           FRAME                                         2048  not acknowledged: agent resends
  *   link.out      link      engine, store  SEND                                          8192  agent asks again (hello, resend)
- *   state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE              1024  engine keeps and repeats STEP until STEP_RECORDED
+ *   state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE, …_UP        1024  engine keeps and repeats STEP until STEP_RECORDED
  *   engine.in     engine    state          RESTORE, STEP_RECORDED                        1024  asked again by engine each second
- *   delivery.in   delivery  engine, state  DELIVER, RECORDED, FORGET                     1024  state sends again on DELIVERY_UP
+ *   delivery.in   delivery  engine, state  DELIVER, RECORDED                             1024  state sends again on DELIVERY_UP
  *   engine.ask    engine    web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
  *   store.ask     store     web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
  *   delivery.ask  delivery  web            QUESTION -> ANSWER (ROUTER)                     16  web answers 503
@@ -57,7 +57,8 @@ enum role_message {
      * bytes], bytes empty if there is none. */
     ROLE_SNAPSHOT,
     ROLE_RESTORE,
-    /* engine -> delivery: [header, delivery JSON]: deliver on RECORDED of the same id or after 100 ms.
+    /* engine -> delivery: [header, delivery JSON]: {"id", "hook", "channel", "incident", "step", "number", "at",
+     * "message": {"incident": {...}, "step"}}: deliver on RECORDED of the same id or after 100 ms.
      * state -> delivery: [header, delivery JSON with "recorded": true]: deliver now (after a restart). */
     ROLE_DELIVER,
     /* state -> delivery: [header, id]. */

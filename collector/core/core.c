@@ -15,21 +15,25 @@
 
 #include "collector/core/judge/engine_role.h"
 #include "collector/core/state/state_role.h"
+#include "collector/core/store/store_role.h"
 #include "common/check.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 
-/* In the order of ending. A role without a control endpoint ends when its context is shut down. */
+/* phase: those of the first one end side by side; state waits for the engine's last snapshot. */
 static const struct role_row {
     const char *name;
     int (*main)(void *zmq, const struct config *config);
     const char *control;
+    int phase;
 } rows[] = {
-    {"engine", engine_role_main, ENGINE_ROLE_CONTROL},
-    {"state", state_role_main, STATE_ROLE_CONTROL},
+    {"store", store_role_main, STORE_ROLE_CONTROL, 0},
+    {"engine", engine_role_main, ENGINE_ROLE_CONTROL, 0},
+    {"state", state_role_main, STATE_ROLE_CONTROL, 1},
 };
+#define PHASES 2
 
 struct role {
     const struct role_row *row;
@@ -59,11 +63,9 @@ static int role_start(struct core *core, struct role *role, const struct role_ro
 {
     *role = (struct role){.row = row, .core = core, .zmq = zmq_ctx_new()};
     if (role->zmq == NULL) return fail(err, ERROR_IO, "%s: no ZeroMQ context", row->name);
-    if (row->control != NULL) {
-        role->control = zmq_socket(role->zmq, ZMQ_PAIR);
-        if (role->control == NULL || zmq_bind(role->control, row->control) != 0)
-            return fail(err, ERROR_IO, "%s: %s", row->name, zmq_strerror(zmq_errno()));
-    }
+    role->control = zmq_socket(role->zmq, ZMQ_PAIR);
+    if (role->control == NULL || zmq_bind(role->control, row->control) != 0)
+        return fail(err, ERROR_IO, "%s: %s", row->name, zmq_strerror(zmq_errno()));
     int rc = pthread_create(&role->thread, NULL, role_thread, role);
     if (rc != 0) {
         errno = rc;
@@ -73,36 +75,31 @@ static int role_start(struct core *core, struct role *role, const struct role_ro
     return 0;
 }
 
-/* 0 ended, -1 still running when the time was up. */
-static int role_stop(struct role *role, int64_t until_mono_ms)
+static struct timespec wall_deadline(int64_t until_mono_ms)
 {
-    int result = 0;
-    if (role->started && role->control != NULL) zmq_send(role->control, "", 0, ZMQ_DONTWAIT);
-    if (role->control == NULL && role->zmq != NULL) zmq_ctx_shutdown(role->zmq);
-    if (role->started) {
-        int64_t left_ms = until_mono_ms - clock_mono_ms();
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        if (left_ms < 0) left_ms = 0;
-        until.tv_sec += left_ms / 1000;
-        until.tv_nsec += left_ms % 1000 * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        result = pthread_timedjoin_np(role->thread, NULL, &until) == 0 ? 0 : -1;
-    }
-    if (result != 0) {
-        log_line(LOG_ERROR, "role_does_not_end", "role=%s waited_ms=%d", role->row->name, CORE_STOP_MS);
-        return -1;
-    }
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until); /* what pthread_timedjoin_np counts by */
+    int64_t left_ms = until_mono_ms - clock_mono_ms();
+    int64_t ns = until.tv_nsec + (left_ms > 0 ? left_ms : 0) * 1000000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
+static void role_join(struct role *role, int64_t until_mono_ms)
+{
+    struct timespec until = wall_deadline(until_mono_ms);
+    if (role->started && pthread_timedjoin_np(role->thread, NULL, &until) == 0) role->started = false;
+}
+
+static void role_fini(struct role *role)
+{
     int linger_ms = 0;
     if (role->control != NULL) {
         zmq_setsockopt(role->control, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(role->control);
     }
     if (role->zmq != NULL) zmq_ctx_term(role->zmq);
-    return 0;
 }
 
 struct core *core_open(const struct config *config, struct error *err)
@@ -131,13 +128,31 @@ int core_ended_fd(const struct core *core)
     return core->ended_fd;
 }
 
+static void stop_phase(struct core *core, int phase, int64_t until_mono_ms)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
+        if (core->roles[i].started && core->roles[i].row->phase == phase)
+            zmq_send(core->roles[i].control, "", 0, ZMQ_DONTWAIT);
+    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
+        if (core->roles[i].started && core->roles[i].row->phase == phase)
+            role_join(&core->roles[i], until_mono_ms);
+}
+
 int core_close(struct core *core)
 {
-    int64_t until_mono_ms = clock_mono_ms() + CORE_STOP_MS;
+    int64_t start_ms = clock_mono_ms();
+    for (int phase = 0; phase < PHASES; phase++)
+        stop_phase(core, phase, start_ms + CORE_STOP_MS * (phase + 1) / PHASES);
     int result = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
-        if (core->roles[i].row != NULL && role_stop(&core->roles[i], until_mono_ms) != 0) result = -1;
-    if (result != 0) return -1; /* the thread that still runs uses all this */
+    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++) {
+        struct role *role = &core->roles[i];
+        role_join(role, start_ms + CORE_STOP_MS); /* whoever did not end within its phase */
+        if (!role->started) continue;
+        log_line(LOG_ERROR, "role_does_not_end", "role=%s waited_ms=%d", role->row->name, CORE_STOP_MS);
+        result = -1;
+    }
+    if (result != 0) return -1; /* a thread that still runs uses all this */
+    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++) role_fini(&core->roles[i]);
     close(core->ended_fd);
     free(core);
     return 0;

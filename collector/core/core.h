@@ -6,7 +6,9 @@
 #include "collector/config/config.h"
 #include "common/error.h"
 
-#define CORE_STOP_MS 5000 /* a role that has not ended by then (a disk that hangs) is left behind */
+#define CORE_STOP_MS                                                                                         \
+    2500 /* below the supervisor's patience; a role that has not ended by then (a disk that hangs) is left   \
+            behind */
 
 /* The process, until SIGTERM or SIGINT, or until its parent dies, or a role ends by itself. Returns the exit
  * status. At the end store commits first, then engine leaves its snapshot, then state records it. */

@@ -140,7 +140,7 @@ static void refresh_book(struct engine_role *role, int64_t now_ms)
 
 /* ── Starting ── */
 
-static int begin(struct engine_role *role, struct span snapshot, struct error *err)
+static int begin(struct engine_role *role, struct span snapshot, uint64_t last_number, struct error *err)
 {
     int64_t now_ms = steady_now(&role->steady);
     const struct judge_io io = {.to_agent = to_agent,
@@ -161,6 +161,7 @@ static int begin(struct engine_role *role, struct span snapshot, struct error *e
     struct error restore_err = {0};
     if (judge_restore(role->judge, snapshot, now_ms, &restore_err) != 0)
         log_error("snapshot_not_restored", &restore_err, "bytes=%zu", snapshot.size);
+    judge_set_last_number(role->judge, last_number);
     log_line(LOG_INFO, "judging", "hosts=%zu snapshot_bytes=%zu", count, snapshot.size);
     return 0;
 }
@@ -171,7 +172,7 @@ static int wait_for_restore(struct engine_role *role, struct error *err)
     int64_t mono_ms = clock_mono_ms();
     if (mono_ms - role->start_mono_ms >= ENGINE_ROLE_RESTORE_MS) {
         log_line(LOG_WARN, "state_silent", "waited_ms=%d starts=without_snapshot", ENGINE_ROLE_RESTORE_MS);
-        return begin(role, (struct span){0}, err);
+        return begin(role, (struct span){0}, 0, err);
     }
     if (role->up_sent_mono_ms != 0 && mono_ms - role->up_sent_mono_ms < UP_EACH_MS) return 0;
     if (to_state(role, ROLE_ENGINE_UP, 0, (struct span){0}, (struct span){0}))
@@ -203,7 +204,7 @@ static int take_in(struct engine_role *role, struct error *err)
     }
     if (got == 0) return 0;
     if (header.message == ROLE_RESTORE && role->judge == NULL)
-        return begin(role, buffer_span(&role->payload), err) == 0 ? 1 : -1;
+        return begin(role, buffer_span(&role->payload), header.number, err) == 0 ? 1 : -1;
     if (role->judge == NULL) return 1;
     if (header.message == ROLE_STEP_RECORDED)
         judge_recorded(role->judge, header.number, steady_now(&role->steady));

@@ -99,6 +99,11 @@ int judge_restore(struct judge *judge, struct span snapshot, int64_t now_ms, str
     return own == 0 && engine == 0 ? 0 : -1;
 }
 
+void judge_set_last_number(struct judge *judge, uint64_t number)
+{
+    engine_set_last_number(judge->engine, number);
+}
+
 /* ── Frames ── */
 
 static void take_probes(

@@ -46,6 +46,8 @@ void judge_free(struct judge *judge);
 
 /* What judge_snapshot wrote; empty is fine. ERROR_CORRUPT: what could be read is used, the rest is as new. */
 int judge_restore(struct judge *judge, struct span snapshot, int64_t now_ms, struct error *err);
+/* The highest number of an incident ever recorded: ids count on from there, whatever the snapshot knew. */
+void judge_set_last_number(struct judge *judge, uint64_t number);
 void judge_snapshot(const struct judge *judge, struct buffer *out);
 
 /* The book of keys has changed. */

@@ -107,8 +107,10 @@ static int take_engine_up(
     (void)header;
     (void)object;
     struct buffer snapshot = {0};
+    uint64_t last_number = 0;
     int result = state_get_snapshot(role->state, &snapshot, err);
-    if (result == 0) tell(role->to_engine, ROLE_RESTORE, 0, buffer_span(&snapshot));
+    if (result == 0) result = state_last_number(role->state, &last_number, err);
+    if (result == 0) tell(role->to_engine, ROLE_RESTORE, last_number, buffer_span(&snapshot));
     buffer_fini(&snapshot);
     return result;
 }
