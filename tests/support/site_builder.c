@@ -20,12 +20,12 @@ struct site_builder {
     uint32_t address_count[MOST];
     const char *references[MOST];
     uint32_t reference_site[MOST], reference_count;
-    char names[64][32]; /* of site_simple */
+    char names[64][32]; /* of builder_simple */
     uint32_t name_count;
     uint32_t target_room;
 };
 
-struct site_builder *site_new(void)
+struct site_builder *builder_new(void)
 {
     struct site_builder *site = check_alloc(sizeof *site);
     struct model *m = &site->model;
@@ -39,7 +39,7 @@ struct site_builder *site_new(void)
     return site;
 }
 
-void site_free(struct site_builder *site)
+void builder_free(struct site_builder *site)
 {
     if (site == NULL) return;
     free(site->model.sites);
@@ -52,26 +52,26 @@ void site_free(struct site_builder *site)
     free(site);
 }
 
-uint32_t site_add_site(struct site_builder *site, const char *name, const char *provider)
+uint32_t builder_add_site(struct site_builder *site, const char *name, const char *provider)
 {
     CHECK(site->model.site_count < MOST);
     site->model.sites[site->model.site_count] = (struct model_site){.name = name, .provider = provider};
     return site->model.site_count++;
 }
 
-void site_add_reference(struct site_builder *site, uint32_t where, const char *url)
+void builder_add_reference(struct site_builder *site, uint32_t where, const char *url)
 {
     site->references[site->reference_count] = url;
     site->reference_site[site->reference_count++] = where;
 }
 
-uint32_t site_add_zone(struct site_builder *site, const char *name)
+uint32_t builder_add_zone(struct site_builder *site, const char *name)
 {
     site->model.zones[site->model.zone_count].name = name;
     return site->model.zone_count++;
 }
 
-uint32_t site_add_host(struct site_builder *site, const char *name, uint32_t where, uint32_t zone)
+uint32_t builder_add_host(struct site_builder *site, const char *name, uint32_t where, uint32_t zone)
 {
     CHECK(site->model.host_count < MOST * 4);
     site->model.hosts[site->model.host_count] =
@@ -79,20 +79,20 @@ uint32_t site_add_host(struct site_builder *site, const char *name, uint32_t whe
     return site->model.host_count++;
 }
 
-uint32_t site_add_balancer(struct site_builder *site, const char *name, uint32_t host)
+uint32_t builder_add_balancer(struct site_builder *site, const char *name, uint32_t host)
 {
     CHECK(site->model.balancer_count < MOST);
     site->model.balancers[site->model.balancer_count] = (struct model_balancer){.name = name, .host = host};
     return site->model.balancer_count++;
 }
 
-void site_add_address(struct site_builder *site, uint32_t balancer, const char *address)
+void builder_add_address(struct site_builder *site, uint32_t balancer, const char *address)
 {
     CHECK(site->address_count[balancer] < SITE_ADDRESSES_MAX);
     site->addresses[balancer][site->address_count[balancer]++] = address;
 }
 
-uint32_t site_add_service(struct site_builder *site, const char *name, enum service_kind kind)
+uint32_t builder_add_service(struct site_builder *site, const char *name, enum service_kind kind)
 {
     CHECK(site->model.service_count < MOST);
     uint32_t s = site->model.service_count++;
@@ -104,13 +104,13 @@ uint32_t site_add_service(struct site_builder *site, const char *name, enum serv
     return s;
 }
 
-void site_add_hop(struct site_builder *site, uint32_t service, uint32_t balancer)
+void builder_add_hop(struct site_builder *site, uint32_t service, uint32_t balancer)
 {
     struct model_service *s = &site->model.services[service];
     s->hops[s->hop_count++] = balancer;
 }
 
-uint32_t site_add_backend(
+uint32_t builder_add_backend(
     struct site_builder *site, uint32_t service, const char *name, uint32_t host, uint32_t zone)
 {
     CHECK(site->model.backend_count < MOST * 4);
@@ -123,25 +123,25 @@ uint32_t site_add_backend(
     return b;
 }
 
-void site_add_observer(struct site_builder *site, uint32_t service, uint32_t host)
+void builder_add_observer(struct site_builder *site, uint32_t service, uint32_t host)
 {
     struct model_service *s = &site->model.services[service];
     CHECK(s->observer_count < MODEL_OBSERVERS_MAX);
     s->observers[s->observer_count++] = host;
 }
 
-void site_depends(struct site_builder *site, uint32_t service, uint32_t on)
+void builder_depends(struct site_builder *site, uint32_t service, uint32_t on)
 {
     struct model_service *s = &site->model.services[service];
     s->depends_on[s->depends_count++] = on;
 }
 
-void site_needs(struct site_builder *site, uint32_t service, uint32_t capacity)
+void builder_needs(struct site_builder *site, uint32_t service, uint32_t capacity)
 {
     site->model.services[service].capacity_needed = capacity;
 }
 
-void site_without_health(struct site_builder *site, uint32_t service)
+void builder_without_health(struct site_builder *site, uint32_t service)
 {
     site->more[service].no_health = true;
 }
@@ -227,7 +227,7 @@ static void add_service_targets(struct site_builder *site, uint32_t service)
     }
 }
 
-struct model *site_model(struct site_builder *site)
+struct model *builder_model(struct site_builder *site)
 {
     for (uint32_t s = 0; s < site->model.service_count; s++) add_service_targets(site, s);
     for (uint32_t r = 0; r < site->reference_count; r++) {
@@ -240,13 +240,13 @@ struct model *site_model(struct site_builder *site)
     return &site->model;
 }
 
-const char *const *site_addresses(const struct site_builder *site, uint32_t balancer, uint32_t *count)
+const char *const *builder_addresses(const struct site_builder *site, uint32_t balancer, uint32_t *count)
 {
     *count = site->address_count[balancer];
     return site->addresses[balancer];
 }
 
-uint32_t site_target(const struct model *model, uint32_t service, enum model_entrance entrance,
+uint32_t builder_target(const struct model *model, uint32_t service, enum model_entrance entrance,
     uint32_t thing, enum probe_kind probe)
 {
     for (uint32_t t = 0; t < model->target_count; t++) {
@@ -267,19 +267,19 @@ static const char *numbered(struct site_builder *site, const char *word, uint32_
     return name;
 }
 
-struct site_builder *site_simple(uint32_t observers, uint32_t backends, bool agent_on_balancer)
+struct site_builder *builder_simple(uint32_t observers, uint32_t backends, bool agent_on_balancer)
 {
     static const char *const names[MODEL_OBSERVERS_MAX] = {"mon", "social", "beta", "ops", "far"};
-    struct site_builder *site = site_new();
-    uint32_t east = site_add_site(site, "east", "");
+    struct site_builder *site = builder_new();
+    uint32_t east = builder_add_site(site, "east", "");
     uint32_t lb_host = MODEL_NONE;
-    for (uint32_t i = 0; i < observers; i++) site_add_host(site, names[i], east, MODEL_NONE);
-    if (agent_on_balancer) lb_host = site_add_host(site, "lb1", east, MODEL_NONE);
-    uint32_t lb = site_add_balancer(site, "lb-www", lb_host);
-    uint32_t www = site_add_service(site, "www", SERVICE_WEB);
-    site_add_hop(site, www, lb);
+    for (uint32_t i = 0; i < observers; i++) builder_add_host(site, names[i], east, MODEL_NONE);
+    if (agent_on_balancer) lb_host = builder_add_host(site, "lb1", east, MODEL_NONE);
+    uint32_t lb = builder_add_balancer(site, "lb-www", lb_host);
+    uint32_t www = builder_add_service(site, "www", SERVICE_WEB);
+    builder_add_hop(site, www, lb);
     for (uint32_t b = 0; b < backends; b++)
-        site_add_backend(site, www, numbered(site, "app", b + 1), MODEL_NONE, MODEL_NONE);
-    for (uint32_t i = 0; i < observers; i++) site_add_observer(site, www, i);
+        builder_add_backend(site, www, numbered(site, "app", b + 1), MODEL_NONE, MODEL_NONE);
+    for (uint32_t i = 0; i < observers; i++) builder_add_observer(site, www, i);
     return site;
 }

@@ -332,7 +332,7 @@ static void plan(struct world *world)
         uint32_t address = UINT32_MAX;
         if (target->address[0] != '\0') {
             uint32_t count;
-            const char *const *all = site_addresses(world->site, target->balancer, &count);
+            const char *const *all = builder_addresses(world->site, target->balancer, &count);
             for (uint32_t a = 0; a < count; a++)
                 if (strcmp(all[a], target->address) == 0) address = a;
         }
@@ -354,7 +354,7 @@ struct world *world_new(struct site_builder *site, uint64_t seed)
 {
     struct world *world = check_alloc(sizeof *world);
     world->site = site;
-    world->model = site_model(site);
+    world->model = builder_model(site);
     CHECK(world->model->host_count <= WORLD_MOST && world->model->target_count <= WORLD_MOST * 8);
     world->events = check_alloc(sizeof *world->events);
     world->random = seed * 0x9E3779B97F4A7C15ull + 1;
@@ -369,7 +369,7 @@ void world_free(struct world *world)
 {
     if (world == NULL) return;
     engine_free(world->engine);
-    site_free(world->site);
+    builder_free(world->site);
     for (size_t i = 0; i < WORLD_MOST; i++) free(world->events->waiting[i].items);
     free(world->events->heap);
     free(world->events);
@@ -393,7 +393,7 @@ static void take_output(struct world *world, const struct engine_output *output)
         const struct model_target *target = &world->model->targets[burst->target];
         uint32_t address = UINT32_MAX, count;
         if (target->address[0] != '\0') {
-            const char *const *all = site_addresses(world->site, target->balancer, &count);
+            const char *const *all = builder_addresses(world->site, target->balancer, &count);
             for (uint32_t a = 0; a < count; a++)
                 if (strcmp(all[a], target->address) == 0) address = a;
         }

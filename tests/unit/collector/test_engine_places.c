@@ -109,7 +109,7 @@ static const struct expectation faults[] = {
 
 static void check_case(const struct expectation *c, uint64_t seed, bool agent)
 {
-    struct world *world = world_new(site_simple(3, 3, agent), seed);
+    struct world *world = world_new(builder_simple(3, 3, agent), seed);
     world_run(world, HEALTHY_MS + (int64_t)(seed * 137 % 1000));
     CU_ASSERT_EQUAL(world->step_count, 0);
     int64_t cut = world->now_ms;
@@ -158,7 +158,7 @@ static void a_cut_balancer_is_named_in_seconds(void)
     for (size_t k = 0; k < ARRAY_COUNT(cuts); k++) {
         int64_t taken[10];
         for (uint64_t seed = 0; seed < 10; seed++) {
-            struct world *world = world_new(site_simple(3, 3, false), seed + 1);
+            struct world *world = world_new(builder_simple(3, 3, false), seed + 1);
             world_run(world, 10000 + (int64_t)seed * 100);
             CU_ASSERT_EQUAL(world->step_count, 0);
             int64_t cut = world->now_ms;
@@ -179,7 +179,7 @@ static void a_cut_balancer_is_named_in_seconds(void)
 
 static void two_dead_backends_of_three_are_two_incidents_and_no_shared_cause(void)
 {
-    struct world *world = world_new(site_simple(3, 3, false), 5);
+    struct world *world = world_new(builder_simple(3, 3, false), 5);
     world_run(world, HEALTHY_MS);
     world->backend[0] = world->backend[1] = WORLD_REFUSES;
     world_run(world, 20000);
@@ -192,7 +192,7 @@ static void two_dead_backends_of_three_are_two_incidents_and_no_shared_cause(voi
 
 static void what_the_balancers_host_cannot_reach_alone_is_the_balancers(void)
 {
-    struct world *world = world_new(site_simple(3, 3, true), 6);
+    struct world *world = world_new(builder_simple(3, 3, true), 6);
     world_run(world, HEALTHY_MS);
     world->unreachable_from_balancer[1] = world->out_of_rotation[1] = true;
     world_run(world, 10000);
