@@ -12,6 +12,7 @@
 #define LOWER_MS         4000 /* an impact is lowered after this time without it */
 #define NARROW_MS        3000
 #define CALM_MS          3000
+#define SAME_ONSET_MS    15000 /* a symptom begins no later than this before its cause is seen */
 #define HEALTH_GOOD_MIN  3
 #define UNPLANNED_MS     120000 /* after a start, until an incident without any path is given up */
 #define HOLD_FLAPPING_MS 60000
@@ -242,7 +243,27 @@ static void set_confidence(struct cause *cause, double posterior)
                            : posterior >= .9 ? CONFIDENCE_MEDIUM
                                              : CONFIDENCE_LOW;
     if (cause->guess) incident->confidence = CONFIDENCE_LOW;
-    if (cause->single && incident->confidence == CONFIDENCE_HIGH) incident->confidence = CONFIDENCE_MEDIUM;
+    /* One server whose health URL answers while its pages do not may only be the first to feel what it calls.
+     */
+    if ((cause->single || cause->alive) && incident->confidence == CONFIDENCE_HIGH)
+        incident->confidence = CONFIDENCE_MEDIUM;
+}
+
+static bool health_answers(const struct engine *engine, uint32_t backend, int64_t since_ms)
+{
+    uint32_t good = 0, bad = 0;
+    for (uint32_t p = 0; p < engine->path_count; p++) {
+        const struct path *path = &engine->paths[p];
+        const struct model_target *target = &engine->model->targets[path->target];
+        if (target->entrance != ENTRANCE_HEALTH || target->backend != backend || !path_fresh(engine, path))
+            continue;
+        /* Good answers in a row are proof enough here; bad ones count only where it has been proven. */
+        const struct way *way = &engine->ways[path->way];
+        if (!way->proven && way->good_in_row < HEALTH_GOOD_MIN) continue;
+        const struct ending *newest = path_newest(path);
+        if (newest != NULL && newest->start_ms >= since_ms) ending_is_good(newest) ? good++ : bad++;
+    }
+    return good > 0 && good >= bad;
 }
 
 /* Pages fail on all backends while their health URLs answer: not the applications, but what they call. */
@@ -251,20 +272,7 @@ static bool health_answers_everywhere(const struct engine *engine, uint32_t s, i
     const struct model_service *service = &engine->model->services[s];
     for (uint32_t i = 0; i < service->backend_count; i++) {
         uint32_t b = service->first_backend + i;
-        if (engine->backends[b].excluded) continue;
-        uint32_t good = 0, bad = 0;
-        for (uint32_t p = 0; p < engine->path_count; p++) {
-            const struct path *path = &engine->paths[p];
-            const struct model_target *target = &engine->model->targets[path->target];
-            if (target->entrance != ENTRANCE_HEALTH || target->backend != b || !path_fresh(engine, path))
-                continue;
-            /* Good answers in a row are proof enough here; bad ones count only where it has been proven. */
-            const struct way *way = &engine->ways[path->way];
-            if (!way->proven && way->good_in_row < HEALTH_GOOD_MIN) continue;
-            const struct ending *newest = path_newest(path);
-            if (newest != NULL && newest->start_ms >= since_ms) ending_is_good(newest) ? good++ : bad++;
-        }
-        if (good == 0 || bad > good) return false;
+        if (!engine->backends[b].excluded && !health_answers(engine, b, since_ms)) return false;
     }
     return service->backend_count > 0;
 }
@@ -273,6 +281,8 @@ static bool health_answers_everywhere(const struct engine *engine, uint32_t s, i
 static void name_cause(struct engine *engine, struct cause *cause)
 {
     const struct place *place = main_place(engine, cause);
+    cause->alive = place != NULL && place->kind == PLACE_BACKEND &&
+                   health_answers(engine, place->backend, cause->incident.onset_ms);
     if (place == NULL || place->kind != PLACE_BACKENDS) {
         cause->behind = false;
         if (place != NULL) set_component(cause, place->component);
@@ -317,11 +327,11 @@ static void take_pick(struct engine *engine, struct cause *cause, const struct p
     cause->single = path || place->kind == PLACE_OBSERVER ? observers <= 1 : viewers <= 1;
     cause->warn_only = cause->single || (pick->stream == STREAM_SLOW && !knows_slow(engine, place->group));
     cause->incident.magnitude = magnitudes[pick->q];
+    name_cause(engine, cause);
     set_confidence(cause, pick->posterior);
     snprintf(cause->incident.runner_up, sizeof cause->incident.runner_up, "%s",
         pick->runner_up != MODEL_NONE ? engine->places[pick->runner_up].component : "");
     cause->incident.mode = mode_of(engine, pick->place, pick->stream, MODE_NOT_ANSWERING, pick->onset_ms);
-    name_cause(engine, cause);
 }
 
 static void update_told(struct engine *engine, struct cause *cause)
@@ -386,9 +396,12 @@ static void rename_cause(struct engine *engine, struct cause *cause, const struc
     cause_tell(engine, cause, STEP_AMENDED);
 }
 
-static bool contains_cause(const struct engine *engine, uint32_t place, const struct cause *cause)
+/* Whether the place explains the cause altogether: what it covers, and from the beginning. */
+static bool contains_cause(const struct engine *engine, const struct pick *pick, const struct cause *cause)
 {
-    if (cause->ground_count == 0) return false;
+    uint32_t place = pick->place;
+    if (cause->ground_count == 0 || pick->onset_ms > cause->incident.onset_ms + SAME_ONSET_MS) return false;
+    if (pick->stream == STREAM_SLOW && cause->grounds[0].stream == STREAM_FAIL) return false;
     for (uint32_t i = 0; i < cause->ground_count; i++) {
         uint32_t other = cause->grounds[i].place;
         if (other == MODEL_NONE || engine->places[other].group != engine->places[place].group ||
@@ -404,7 +417,7 @@ static bool broaden(struct engine *engine, const struct pick *pick)
     struct cause *first = NULL;
     for (uint32_t i = 0; i < engine->cause_count; i++) {
         struct cause *cause = engine->causes[i];
-        if (cause->source != CAUSE_MATRIX || !contains_cause(engine, pick->place, cause)) continue;
+        if (cause->source != CAUSE_MATRIX || !contains_cause(engine, pick, cause)) continue;
         if (first == NULL) {
             first = cause;
             continue;
@@ -491,6 +504,7 @@ static void judge_group(struct engine *engine, uint32_t g)
     }
     if (engine->groups[g].open_count == 0) return;
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        if (stream == STREAM_SLOW && engine->now_ms - engine->groups[g].tainted_ms < CALM_MS) break;
         struct pick pick = select_verdict(engine, g, LAYER_REST, (enum stream)stream);
         if (pick.choice != CHOICE_VERDICT) continue;
         if (!broaden(engine, &pick)) open_cause(engine, &pick);
@@ -560,6 +574,7 @@ static bool excused(const struct engine *engine, const struct cause *cause)
 static void lower_or_raise(struct engine *engine, struct cause *cause)
 {
     struct incident *incident = &cause->incident;
+    if (cause->recovered_ms != 0) return; /* what it was stays in its last word */
     struct impact_view view;
     enum impact impact = impact_of(engine, cause, &view);
     bool raised = impact > incident->impact;
@@ -665,7 +680,10 @@ void causes_step(struct engine *engine)
             const struct ground *ground = &cause->grounds[0];
             cause->incident.mode = mode_of(
                 engine, ground->place, ground->stream, cause->incident.mode, cause->incident.onset_ms);
-            if (engine->now_ms - cause->incident.detected_ms < 10000) name_cause(engine, cause);
+            if (engine->now_ms - cause->incident.detected_ms < 10000) {
+                name_cause(engine, cause);
+                set_confidence(cause, cause->incident.posterior);
+            }
             struct cause *callee =
                 cause->behind ? callee_cause(engine, engine->places[ground->place].service) : NULL;
             if (callee != NULL && callee != cause) {

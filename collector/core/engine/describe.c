@@ -319,6 +319,9 @@ static void evidence_of_vantage(struct engine *engine, struct cause *cause)
     if (cause->single)
         incident_add_evidence(&cause->incident, "", "", NAN, NAN,
             "only one observer sees it: what it probes and the path to it cannot be told apart");
+    if (cause->alive)
+        incident_add_evidence(&cause->incident, cause->incident.component, "", NAN, NAN,
+            "its health URL answers: the server lives, its workers or something that it calls do not");
     if (cause->guess)
         incident_add_evidence(&cause->incident, cause->incident.runner_up, "", cause->incident.posterior, NAN,
             "cannot be told from %s with the paths that are proven", cause->incident.runner_up);

@@ -260,6 +260,7 @@ struct cause {
     bool capacity_short;
     bool single; /* one observer sees it */
     bool guess;  /* without a lead */
+    bool alive;  /* a backend whose health URL answers */
     bool behind; /* pages fail on all backends, health does not: the cause lies behind the applications */
     enum impact told_impact;
     enum mode told_mode;

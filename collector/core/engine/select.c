@@ -98,6 +98,7 @@ static bool round_is_open(const struct engine *engine, uint32_t index, int64_t o
         if (engine->model->targets[path->target].entrance == ENTRANCE_REFERENCE) continue;
         if (place_covers_path(engine, index, p) && !path_has_spoken(path, onset_ms)) return true;
     }
+    if (place->kind == PLACE_BACKEND) return !health_has_spoken(engine, place->backend, onset_ms);
     if (place->kind != PLACE_BACKENDS) return false;
     const struct model_service *service = &engine->model->services[place->service];
     for (uint32_t i = 0; i < service->backend_count; i++)
@@ -200,7 +201,8 @@ struct pick select_verdict(struct engine *engine, uint32_t index, enum layer lay
     }
     if (group->led_ms[layer][stream] == 0) group->led_ms[layer][stream] = now;
     /* A moment more, so that the first word already counts what every observer has seen. */
-    int64_t patience = best->kind == PLACE_BACKENDS ? HEALTH_WAIT_MS : ROUND_WAIT_MS;
+    bool backend = best->kind == PLACE_BACKENDS || best->kind == PLACE_BACKEND;
+    int64_t patience = backend ? HEALTH_WAIT_MS : ROUND_WAIT_MS;
     if (now - group->led_ms[layer][stream] < patience &&
         round_is_open(engine, excused != MODEL_NONE ? excused : r.best, onset_ms))
         return pick;
