@@ -253,8 +253,8 @@ static void help_for_everything(void)
     CU_ASSERT_EQUAL(got.code, 0);
     expect_golden("help", got.out);
     program_result_fini(&got);
-    static const char *const commands[] = {
-        "status", "incidents", "incident", "report", "query", "agents", "map", "hook", "enroll", "keys"};
+    static const char *const commands[] = {"status", "incidents", "incident", "report", "query", "agents",
+        "map", "hook", "check", "enroll", "keys"};
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: faultline %s", commands[i]);
