@@ -53,6 +53,8 @@ static _Noreturn void become(const struct supervisor_child *row, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
+    signal(SIGHUP,
+        SIG_IGN); /* who has nothing to read again does not end of it; a signalfd gets it all the same */
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -29,9 +29,10 @@ struct supervisor_options {
     const char *processes_path;
 };
 
-/* Runs until SIGTERM or SIGINT and until all children have ended; SIGHUP is handed on to them. A child dies
- * with this process (PR_SET_PDEATHSIG), has no signals blocked, a process group of its own, no terminal to
- * read from, and gains no privileges (PR_SET_NO_NEW_PRIVS). -1 only if it could not begin. */
+/* Runs until SIGTERM or SIGINT and until all children have ended; SIGHUP is handed on to them, who begin with
+ * it ignored. A child dies with this process (PR_SET_PDEATHSIG), has no signals blocked, a process group of
+ * its own, no terminal to read from, and gains no privileges (PR_SET_NO_NEW_PRIVS). -1 only if it could not
+ * begin. */
 int supervisor_run(const struct supervisor_options *options, struct error *err);
 
 #endif

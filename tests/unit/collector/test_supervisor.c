@@ -40,9 +40,14 @@ static void write_log(const char *name, const char *what)
     close(fd);
 }
 
-/* Manners: "good" ends when asked, "stubborn" does not, "failing" ends at once. */
+/* Manners: "good" ends when asked, "stubborn" does not, "failing" ends at once, "deaf" leaves all signals as
+ * it found them. */
 static int child_main(const char *manner, const char *name)
 {
+    if (strcmp(manner, "deaf") == 0) {
+        write_log(name, "ready");
+        for (;;) pause();
+    }
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -196,7 +201,7 @@ static void children_die_with_a_supervisor_that_is_killed(void)
 {
     const struct supervisor_child children[] = {CHILD("core", "good", 0, 1000)};
     struct stage *stage = stage_new(children, 1);
-    UNTIL(now_of(stage, "core", "pid") > 0);
+    UNTIL(logged(stage, "core ready"));
     pid_t child = (pid_t)now_of(stage, "core", "pid");
     int status = 0;
     kill(stage->supervisor, SIGKILL);
@@ -208,11 +213,13 @@ static void children_die_with_a_supervisor_that_is_killed(void)
 
 static void sighup_reaches_the_children(void)
 {
-    const struct supervisor_child children[] = {CHILD("link", "good", 0, 1000)};
-    struct stage *stage = stage_new(children, 1);
-    UNTIL(logged(stage, "link ready"));
+    const struct supervisor_child children[] = {
+        CHILD("web", "deaf", 0, 1000), CHILD("link", "good", 0, 1000)};
+    struct stage *stage = stage_new(children, 2);
+    UNTIL(logged(stage, "link ready") && logged(stage, "web ready"));
     kill(stage->supervisor, SIGHUP);
     UNTIL(logged(stage, "link hup"));
+    CU_ASSERT_EQUAL(now_of(stage, "web", "restarts"), 0);
     CU_ASSERT_EQUAL(now_of(stage, "link", "restarts"), 0);
     CU_ASSERT_EQUAL(stop(stage), 0);
     stage_free(stage);
@@ -227,6 +234,6 @@ int main(int argc, char **argv)
         {"children stop in their order", children_stop_in_their_order},
         {"who does not stop is killed", who_does_not_stop_is_killed},
         {"children die with a supervisor that is killed", children_die_with_a_supervisor_that_is_killed},
-        {"SIGHUP reaches the children", sighup_reaches_the_children}, {0}};
+        {"SIGHUP reaches the children and ends none", sighup_reaches_the_children}, {0}};
     return unit_run("supervisor", cases, argc > 1 ? argv[1] : NULL);
 }
