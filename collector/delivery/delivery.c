@@ -11,6 +11,7 @@
 #include "collector/delivery/http.h"
 #include "collector/delivery/queue.h"
 #include "common/check.h"
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -29,12 +30,22 @@ struct counts {
     uint64_t received, malformed, refused, attempts, delivered, retried, permanent, outcomes_lost;
 };
 
+struct delivery;
+
+/* One attempt under way. */
+struct flight {
+    struct delivery *delivery;
+    struct queue_job *job; /* NULL: free */
+    const struct config_hook *hook;
+};
+
 struct delivery {
     const struct config *config;
     void *zmq, *in, *ask, *state;
     struct loop *loop;
     struct http *http;
     struct queue *queue;
+    struct flight flights[QUEUE_IN_FLIGHT_MAX];
     struct loop_timer due, hello, outbox_retry, stop_timer;
     unsigned hellos;
     bool state_answered;
@@ -42,13 +53,6 @@ struct delivery {
     size_t outbox_first, outbox_count;
     bool stopping;
     struct counts counts;
-};
-
-/* One attempt under way. */
-struct flight {
-    struct delivery *delivery;
-    struct queue_job *job;
-    const struct config_hook *hook;
 };
 
 static void start_due(struct delivery *delivery);
@@ -121,8 +125,8 @@ static void on_done(void *owner, struct channel_response *response)
     struct flight *flight = owner;
     struct delivery *delivery = flight->delivery;
     enum channel_verdict verdict = channel_of(flight->hook->kind)->classify(response);
-    ended(delivery, flight->job, verdict, response);
-    free(flight);
+    struct queue_job *job = TAKE(flight->job);
+    ended(delivery, job, verdict, response);
     start_due(delivery);
 }
 
@@ -157,7 +161,8 @@ static void start(struct delivery *delivery, struct queue_job *job)
         ended(delivery, job, curable ? CHANNEL_RETRY : CHANNEL_PERMANENT, &none);
         return;
     }
-    struct flight *flight = check_alloc(sizeof *flight);
+    struct flight *flight = delivery->flights;
+    while (flight->job != NULL) flight++; /* the queue never has more under way than there are */
     *flight = (struct flight){.delivery = delivery, .job = job, .hook = hook};
     struct http_rules rules = {.allow_private = hook->allow_private};
     http_start(delivery->http, &request, &rules, on_done, flight);
