@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "agent/probe/lane.h"
 #include "tests/support/unit.h"
 #include "tests/unit/agent/probe_fixture.h"
 
@@ -302,6 +303,38 @@ static void plans_of_several_collectors_are_one_union(void)
     peer_stop(&peer);
 }
 
+static bool three(const struct bench *bench)
+{
+    return bench->count >= 3;
+}
+
+static void no_two_probes_of_a_series_have_the_same_start(void)
+{
+    struct peer peer;
+    peer_start(&peer, PEER_DROP, NULL);
+    char url[64];
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%u", peer.port);
+    struct bench *bench = bench_new();
+    struct wire_target wanted = target_to(url);
+    wanted.probe = PROBE_TCP;
+    wanted.timeout_ms = 20;
+    struct target *target = target_new(&wanted);
+    struct lane_context context = {
+        .run = {.loop = bench->loop}, .sink = {.owner = bench, .outcome = bench_outcome}};
+    struct lane *lane = lane_new(&context, target, NULL, 1);
+    lane_probe(lane, 0);
+    lane_probe(lane, PROBE_FLAG_BURST);
+    lane_probe(lane, PROBE_FLAG_BURST);
+    CU_ASSERT(bench_run(bench, three));
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < i; k++)
+            CU_ASSERT(bench->rows[i].result.start_ms != bench->rows[k].result.start_ms);
+    lane_free(lane);
+    target_free(target);
+    bench_fini(bench);
+    peer_stop(&peer);
+}
+
 static void a_plan_with_too_many_targets_changes_nothing(void)
 {
     struct bench *bench = bench_new();
@@ -464,6 +497,30 @@ static void connect_may_be_a_name_while_the_host_stays(void)
     peer_stop(&peer);
 }
 
+static void a_refusing_address_is_followed_by_the_next_one(void)
+{
+    struct peer peer;
+    struct dns_peer dns;
+    struct error err;
+    peer_start(&peer, PEER_TEXT, OK_TEXT); /* on 127.0.0.1 only */
+    dns_peer_start(&dns, "two.test 127.0.0.3 127.0.0.1");
+    char http[64], tcp[64];
+    snprintf(http, sizeof http, "http://two.test:%u/", peer.port);
+    snprintf(tcp, sizeof tcp, "tcp://two.test:%u", peer.port);
+    struct wire_target targets[] = {target_to(http), target_to(tcp)};
+    targets[1].probe = PROBE_TCP;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = bench_new();
+        CU_ASSERT_EQUAL(prober_set_dns_servers(bench->prober, dns.servers, &err), 0);
+        CU_ASSERT(bench_probe(bench, &targets[i], 1, one_final));
+        CU_ASSERT_EQUAL(bench->rows[0].result.error, PROBE_ERROR_NONE);
+        CU_ASSERT(bench->rows[0].result.connect_us >= 0);
+        bench_fini(bench);
+    }
+    dns_peer_stop(&dns);
+    peer_stop(&peer);
+}
+
 UNIT_MAIN("probe_prober",
     {"probes begin on the grid and every one is told", probes_begin_on_the_grid_and_every_one_is_told},
     {"a late answer is told at once, and again when it ends",
@@ -477,9 +534,11 @@ UNIT_MAIN("probe_prober",
         a_failure_is_confirmed_and_a_lasting_one_not_for_ever},
     {"a burst probes more often, within its bound", a_burst_probes_more_often_and_within_its_bound},
     {"plans of several collectors are one union", plans_of_several_collectors_are_one_union},
+    {"no two probes of a series have the same start", no_two_probes_of_a_series_have_the_same_start},
     {"a plan with too many targets changes nothing", a_plan_with_too_many_targets_changes_nothing},
     {"open probes of all targets are bounded", open_probes_of_all_targets_are_bounded},
     {"each address is probed until it has left the answer",
         each_address_is_probed_until_it_has_left_the_answer},
     {"names that do not resolve end with resolve", names_that_do_not_resolve_end_with_resolve},
+    {"a refusing address is followed by the next one", a_refusing_address_is_followed_by_the_next_one},
     {"connect may be a name while the host stays", connect_may_be_a_name_while_the_host_stays})
