@@ -89,7 +89,7 @@ class Demo:
             services = self.faultline.ask("status")["services"]
         except (RuntimeError, KeyError):
             return None
-        paths = [p for s in services for p in s["paths"] if p["entrance"] not in ("stats", "reference")]
+        paths = [p for s in services for p in s["paths"] if p["entrance"] not in ("stats", "reference", "health")]
         return [p for p in paths if p["state"] != "proven"] if paths else None
 
     def incidents(self):

@@ -34,12 +34,14 @@ class Relay:
             return
         pair = (writer, far_writer)
         self.pairs.add(pair)
-        try:
-            await asyncio.gather(self.pump(reader, far_writer), self.pump(far_reader, writer))
-        finally:
-            self.pairs.discard(pair)
-            for end in pair:
-                end.close()
+        ways = [asyncio.create_task(self.pump(reader, far_writer)), asyncio.create_task(self.pump(far_reader, writer))]
+        # HTTP peers do not close one direction alone: when one ends, so does the other.
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        self.pairs.discard(pair)
+        for end in pair:
+            end.close()
 
     async def pump(self, reader, writer):
         try:
@@ -48,16 +50,15 @@ class Relay:
                     await asyncio.Event().wait()
                 writer.write(data)
                 await writer.drain()
-            writer.write_eof()
-        except (OSError, asyncio.CancelledError):
+        except OSError:
             pass
 
     @staticmethod
     def reset(writer):
         sock = writer.get_extra_info("socket")
-        if sock is not None:
+        if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.close()
+        writer.transport.abort()
 
     async def close_listener(self):
         if self.server is not None:
