@@ -2,27 +2,30 @@
 /* What the collector's processes and roles say to each other.
  *
  *   link      listens to agents; no secret but its key; memory-limited
- *   core      threads: engine (judges; planner and notify run inside it), store (time series), state (state.db)
- *   delivery  holds the channels' secrets, calls out, opens no database
- *   web       read-only API; reads the files itself, asks engine and store for what is only in memory
+ *   core      threads: engine (judges; planner and notify run inside it), store (time series), state
+ * (state.db) delivery  holds the channels' secrets, calls out, opens no database web       read-only API;
+ * reads the files itself, asks engine and store for what is only in memory
  *
  * Sockets lie in the run directory (config: collector.run, mode 0700) as ipc endpoints, one per receiver. The
- * receiver binds a PULL (or, for questions, a ROUTER); senders connect a PUSH (or DEALER) with ZMQ_IMMEDIATE=1,
- * LINGER 0 and the bound below. At the bound the sender drops, counts, and what protects the data is named here.
+ * receiver binds a PULL (or, for questions, a ROUTER); senders connect a PUSH (or DEALER) with
+ * ZMQ_IMMEDIATE=1, LINGER 0 and the bound below. At the bound the sender drops, counts, and what protects the
+ * data is named here.
  *
- *   endpoint      bound by  from           messages (enum role_message)                  HWM   when full or gone
- *   engine.data   engine    link           FRAME, AGENT_UP, AGENT_DOWN, COUNTS           8192  engine judges later frames
- *   store.data    store     link           FRAME                                         2048  not acknowledged: agent resends
- *   link.out      link      engine, store  SEND                                          8192  agent asks again (hello, resend)
- *   state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE, …_UP        1024  engine keeps and repeats STEP until STEP_RECORDED
- *   engine.in     engine    state          RESTORE, STEP_RECORDED                        1024  asked again by engine each second
- *   delivery.in   delivery  engine, state  DELIVER, RECORDED                             1024  state sends again on DELIVERY_UP
- *   engine.ask    engine    web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
- *   store.ask     store     web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503
- *   delivery.ask  delivery  web            QUESTION -> ANSWER (ROUTER)                     16  web answers 503
+ *   endpoint      bound by  from           messages (enum role_message)                  HWM   when full or
+ * gone engine.data   engine    link           FRAME, AGENT_UP, AGENT_DOWN, COUNTS           8192  engine
+ * judges later frames store.data    store     link           FRAME 2048  not acknowledged: agent resends
+ *   link.out      link      engine, store  SEND                                          8192  agent asks
+ * again (hello, resend) state.in      state     engine, delivery  STEP, SNAPSHOT, OUTCOME, NOTE, …_UP 1024
+ * engine keeps and repeats STEP until STEP_RECORDED engine.in     engine    state          RESTORE,
+ * STEP_RECORDED                        1024  asked again by engine each second delivery.in   delivery engine,
+ * state  DELIVER, RECORDED                             1024  state sends again on DELIVERY_UP engine.ask
+ * engine    web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503 store.ask
+ * store     web            QUESTION -> ANSWER (ROUTER)                     64  web answers 503 delivery.ask
+ * delivery  web            QUESTION -> ANSWER (ROUTER)                     16  web answers 503
  *
- * A message is: one frame with struct role_header, then the frames its row below names. Structs travel as memory:
- * both ends are the same binary on the same machine; the version in the header is checked all the same. */
+ * A message is: one frame with struct role_header, then the frames its row below names. Structs travel as
+ * memory: both ends are the same binary on the same machine; the version in the header is checked all the
+ * same. */
 /* clang-format on */
 #ifndef COLLECTOR_CONTRACT_ROLES_H
 #define COLLECTOR_CONTRACT_ROLES_H
@@ -47,18 +50,20 @@ enum role_message {
     /* engine, store -> link: [header, frame]: send this FromCollector frame to the agent of header.key, on
      * its newest connection; dropped if there is none. */
     ROLE_SEND,
-    /* engine -> state: [header, step JSON]: {"incident": {...}, "step": "opened", "number": 1, "at": RFC
-     * 3339, "deliveries": [{"id", "hook", "channel", "request": {...}}]}. One transaction. Repeated until
-     * STEP_RECORDED; the same (incident, number) again changes nothing. */
+    /* engine -> state: [header, step JSON, snapshot]: {"incident": {...}, "step": "opened", "number": 1,
+     * "at": RFC 3339, "deliveries": [ROLE_DELIVER's objects]}. One transaction with the snapshot, which
+     * contains the step. Repeated until STEP_RECORDED; the same (incident, number) again only adds deliveries
+     * of ids not yet known (those of routes with `after`). */
     ROLE_STEP,
     /* state -> engine: [header]: header.number = step's serial. */
     ROLE_STEP_RECORDED,
     /* engine -> state: [header, bytes]: the engine's whole state. / state -> engine at start: [header,
-     * bytes], bytes empty if there is none. */
+     * bytes], bytes empty if there is none; header.number: the highest number of an incident ever recorded.
+     */
     ROLE_SNAPSHOT,
     ROLE_RESTORE,
-    /* engine -> delivery: [header, delivery JSON]: {"id", "hook", "channel", "incident", "step", "number", "at",
-     * "message": {"incident": {...}, "step"}}: deliver on RECORDED of the same id or after 100 ms.
+    /* engine -> delivery: [header, delivery JSON]: {"id", "hook", "channel", "incident", "step", "number",
+     * "at", "message": {"incident": {...}, "step"}}: deliver on RECORDED of the same id or after 100 ms.
      * state -> delivery: [header, delivery JSON with "recorded": true]: deliver now (after a restart). */
     ROLE_DELIVER,
     /* state -> delivery: [header, id]. */
@@ -80,8 +85,8 @@ enum role_message {
      * heads [header, answer JSON, bytes]. header.number is echoed. */
     ROLE_QUESTION,
     ROLE_ANSWER,
-    /* link -> engine, each second: [header, JSON {"link_frames_total": 12, …}]: link's counters since its start,
-     * names as in /metrics. */
+    /* link -> engine, each second: [header, JSON {"link_frames_total": 12, …}]: link's counters since its
+     * start, names as in /metrics. */
     ROLE_COUNTS,
     ROLE_MESSAGE_COUNT
 };
