@@ -269,6 +269,8 @@ void filesystems_read(struct filesystems *f, int64_t now_ms, const struct sample
     take_worker_replies(f, now_ms, sink);
     take_stuck_replies(f, sink);
     struct mount *oldest = oldest_asked(f);
+    /* Between rounds there is no helper: a fork every ten seconds costs less than a process that sleeps. */
+    if (oldest == NULL) helper_finish(&f->worker);
     if (oldest == NULL) f->progress_ms = now_ms;
     else if (now_ms - f->progress_ms >= FILESYSTEM_STUCK_AFTER_MS) set_stuck_aside(f, oldest, now_ms, sink);
     if (now_ms < f->next_round_ms) return;

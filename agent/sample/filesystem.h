@@ -1,4 +1,4 @@
-/* Space and inodes of the mounted filesystems, asked every 10 s by a helper process: statvfs(2) on a dead mount never
+/* Space and inodes of the mounted filesystems, asked every 10 s by a helper process of that round: statvfs(2) on a dead mount never
  * returns. A mount that does not answer within 2 s keeps the helper that waits for it (at most one per mount) and is
  * told as filesystem_stuck_count 1; a fresh helper goes on with the others. The loop's thread. */
 #ifndef AGENT_SAMPLE_FILESYSTEM_H

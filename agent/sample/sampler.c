@@ -16,6 +16,7 @@
 
 #define TEXT_BYTES_MAX     (2 * 1024 * 1024) /* 4,096 disks are 400 KB */
 #define TEXT_CHUNK_BYTES   4096              /* what a seq_file hands out at once */
+#define RECORD_BYTES_MAX   1024              /* a line of diskstats or net/dev is shorter; a mount's may be a page */
 #define REOPEN_MS          10000
 #define MOUNTS_EVERY_MS    10000
 #define DEVICES_KNOWN_MAX  4096
@@ -114,8 +115,9 @@ static int open_below_root(const struct sampler *s, const char *path)
     return open(full, O_RDONLY | O_CLOEXEC);
 }
 
-/* The whole file into the shared buffer. A seq_file gives a page at a time; a read of 0 is its end. */
-static const char *read_text(struct sampler *s, int fd)
+/* The whole file into the shared buffer. A seq_file hands out whole records, as many as fit into a page: it ends with a
+ * read of 0, or already with one that leaves room for any further record. */
+static const char *read_text(struct sampler *s, int fd, size_t record_bytes_max)
 {
     buffer_clear(&s->text);
     for (;;) {
@@ -126,6 +128,7 @@ static const char *read_text(struct sampler *s, int fd)
         if (n < 0) return NULL;
         if (n == 0) break;
         s->text.size += (size_t)n;
+        if ((size_t)n + record_bytes_max < TEXT_CHUNK_BYTES) break;
     }
     return buffer_text(&s->text);
 }
@@ -200,7 +203,7 @@ static void refresh_mounts(struct sampler *s, int64_t now_ms)
     s->mounts_due_ms = now_ms + MOUNTS_EVERY_MS;
     if (s->mounts_fd < 0) s->mounts_fd = open_below_root(s, "/proc/self/mountinfo");
     if (s->mounts_fd < 0) return;
-    const char *text = read_text(s, s->mounts_fd);
+    const char *text = read_text(s, s->mounts_fd, TEXT_CHUNK_BYTES);
     if (text == NULL) return;
     s->skipped += filesystems_update(s->filesystems, text);
     s->known_count = 0;
@@ -215,7 +218,7 @@ static void read_source(struct sampler *s, size_t i, int64_t now_ms, const struc
         open->fd = open_below_root(s, sources[i].path);
         if (open->fd < 0) return;
     }
-    const char *text = read_text(s, open->fd);
+    const char *text = read_text(s, open->fd, RECORD_BYTES_MAX);
     if (text == NULL) { /* PSI switched off answers EOPNOTSUPP */
         close(open->fd);
         open->fd = -1;

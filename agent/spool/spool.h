@@ -27,6 +27,7 @@
 #define SPOOL_SYNC_EVERY_MS   5000
 #define SPOOL_HUNG_AFTER_MS   5000
 #define SPOOL_RETRY_MS        2000
+#define SPOOL_REST_AFTER_MS   20000 /* without work for the disk its helper ends, until there is some */
 #define SPOOL_OPEN_MS         10000
 #define SPOOL_CLOSE_MS        2000
 #define SPOOL_RESTART_SKIP    (UINT64_C(1) << 20)

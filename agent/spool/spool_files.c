@@ -150,7 +150,6 @@ static void disk_gone(struct spool *s, const char *why)
 {
     disk_free(s->disk, true);
     s->disk = NULL;
-    s->recovering = false;
     for (size_t i = 0; i < SPOOL_COLLECTORS_MAX; i++) reader_fini(&s->readers[i]);
     write_failed(s, why);
 }
@@ -308,8 +307,8 @@ static void take_answer(struct spool *s, const struct disk_answer *answer)
 {
     s->answered_ms = s->now_ms;
     if (answer->verb == DISK_OPEN) {
-        s->recovering = false;
-        if (answer->os_errno != 0) disk_gone(s, "the spool's directory cannot be opened");
+        if (answer->os_errno == EBUSY) disk_gone(s, "another agent uses the spool's directory");
+        else if (answer->os_errno != 0) disk_gone(s, "the spool's directory cannot be opened");
     } else if (answer->verb == DISK_READ) {
         read_done(s, answer);
     } else if (answer->verb == DISK_WRITE || answer->verb == DISK_SYNC) {
@@ -323,14 +322,23 @@ static void take_answer(struct spool *s, const struct disk_answer *answer)
     }
 }
 
+static bool has_work(const struct spool *s)
+{
+    return s->index.count > 0 || (s->entry_count > 0 && s->entries[0].born_ms >= 0 &&
+                                     s->now_ms - s->entries[0].born_ms >= SPOOL_WRITE_AFTER_MS);
+}
+
 /* The index lives here, so a fresh helper needs the directory only. */
 static void start_again(struct spool *s)
 {
-    if (s->now_ms < s->retry_ms) return;
-    s->retry_ms = s->now_ms + SPOOL_RETRY_MS;
+    if (s->now_ms < s->retry_ms || !has_work(s)) return;
     s->disk = disk_new(NULL);
-    if (s->disk == NULL) return;
-    s->recovering = disk_send(s->disk, DISK_OPEN, 0, 0, span_text(s->directory), NULL) == 0;
+    if (s->disk == NULL) {
+        s->retry_ms = s->now_ms + SPOOL_RETRY_MS;
+        return;
+    }
+    s->answered_ms = s->worked_ms = s->now_ms;
+    CHECK(disk_send(s->disk, DISK_OPEN, 0, 0, span_text(s->directory), NULL) == 0);
 }
 
 void spool_files_pump(struct spool *s)
@@ -346,13 +354,24 @@ void spool_files_pump(struct spool *s)
     }
     if (disk_under_way(s->disk) == 0) s->answered_ms = s->now_ms;
     s->hung = s->now_ms - s->answered_ms >= SPOOL_HUNG_AFTER_MS;
-    if (s->recovering || s->writing || s->now_ms < s->retry_ms) return;
+    if (s->writing || s->now_ms < s->retry_ms) return;
+    if (disk_under_way(s->disk) > 0 || has_work(s)) s->worked_ms = s->now_ms;
+    if (s->now_ms - s->worked_ms >= SPOOL_REST_AFTER_MS) {
+        disk_free(s->disk, false);
+        s->disk = NULL;
+        return;
+    }
     begin_write(s, SPOOL_WRITE_AFTER_MS, false);
     if (disk_wants_to_write(s->disk) && disk_pump(s->disk, &answer, NULL) > 0) take_answer(s, &answer);
 }
 
 void spool_files_close(struct spool *s)
 {
+    if (s->disk == NULL && s->directory != NULL && s->entry_count > 0) {
+        s->retry_ms = s->now_ms;
+        s->entries[0].born_ms = s->now_ms - SPOOL_WRITE_AFTER_MS;
+        start_again(s);
+    }
     if (s->disk == NULL) return;
     int64_t deadline_ms = clock_mono_ms() + SPOOL_CLOSE_MS;
     bool hung = false;

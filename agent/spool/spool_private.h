@@ -58,9 +58,9 @@ struct spool {
     int64_t retry_ms;
     int64_t synced_ms;
     int64_t answered_ms;
+    int64_t worked_ms; /* when the disk was last needed */
     bool writing, closing_segment;
     bool hung;               /* a command has been under way for SPOOL_HUNG_AFTER_MS */
-    bool recovering;         /* the directory of a restarted helper is being opened */
     uint64_t open_segment;   /* 0 none: the next write starts one */
     uint64_t open_offset, open_first;
     uint64_t next_segment;

@@ -182,6 +182,30 @@ static void what_is_acknowledged_in_time_never_touches_the_disk(void)
     end(&f);
 }
 
+static void without_work_the_helper_rests_and_comes_back(void)
+{
+    struct fixture f;
+    begin(&f, NULL);
+    pump(&f, 0);
+    pump(&f, SPOOL_REST_AFTER_MS);
+    CU_ASSERT_EQUAL(spool_helper_pid(f.spool), 0);
+    append(&f, 3, 1000);
+    write_all(&f);
+    CU_ASSERT(spool_helper_pid(f.spool) > 0);
+    pump(&f, SPOOL_REST_AFTER_MS);
+    CU_ASSERT(spool_helper_pid(f.spool) > 0); /* while there is something on disk */
+    acknowledge(&f, 0, 1, 3);
+    UNTIL(&f, each_segment(&f, NULL) == 0);
+    pump(&f, 0);
+    pump(&f, SPOOL_REST_AFTER_MS);
+    CU_ASSERT_EQUAL(spool_helper_pid(f.spool), 0);
+    append(&f, 3, 1000);
+    spool_close(f.spool);
+    open_spool(&f, NULL);
+    CU_ASSERT_EQUAL(sizes(&f).batches, 3);
+    end(&f);
+}
+
 static void what_is_older_than_half_a_second_goes_to_disk_and_comes_back(void)
 {
     struct fixture f;
@@ -486,6 +510,7 @@ static void kill_9_at_any_moment_loses_at_most_the_last_ticks(void)
 
 UNIT_MAIN("spool",
     {"what is acknowledged in time never touches the disk", what_is_acknowledged_in_time_never_touches_the_disk},
+    {"without work the helper rests and comes back", without_work_the_helper_rests_and_comes_back},
     {"what is older than half a second goes to disk and comes back",
         what_is_older_than_half_a_second_goes_to_disk_and_comes_back},
     {"a restart keeps batches, incarnation and dictionary", a_restart_keeps_batches_incarnation_and_dictionary},
