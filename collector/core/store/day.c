@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,15 @@ int days_finish(struct days *days, int64_t number, int64_t now_ms, struct error 
     day_close(TAKE(*slot_of(days, number)));
     if (left) return 1;
     return result < 0 && err != NULL && err->kind != ERROR_AGAIN ? -1 : 0;
+}
+
+bool days_in_wal_mode(const struct days *days, int64_t day)
+{
+    enum { READ_VERSION_AT = 19, VERSION_WAL = 2 }; /* https://www.sqlite.org/fileformat.html */
+    uint8_t version = 0;
+    AUTO_FREE char *path = day_path(days->directory, day);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && pread(fd, &version, 1, READ_VERSION_AT) == 1 && version == VERSION_WAL;
 }
 
 void days_close_idle(struct days *days, int64_t used_before_ms)

@@ -73,6 +73,8 @@ void days_rollback(struct days *days);
 int days_set_aside(struct days *days, int64_t day, int64_t now_ms, const char *why, struct error *err);
 /* Leaves WAL mode and closes: 1 done, 0 not now (a reader holds it), -1 err. */
 int days_finish(struct days *days, int64_t day, int64_t now_ms, struct error *err);
+/* Whether the file is in WAL mode, by its header. */
+bool days_in_wal_mode(const struct days *days, int64_t day);
 void days_close_idle(struct days *days, int64_t used_before_ms);
 /* Deletes the files of days before this one; how many. */
 size_t days_expire(struct days *days, int64_t first_kept);

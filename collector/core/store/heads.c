@@ -50,7 +50,7 @@ static void add_column(struct heads_writer *writer, const struct block_column *c
     writer->columns[writer->column_count++] = *column;
 }
 
-/* The part of a run that lies within from..to, in ascending order. */
+/* The part of a run that lies within from..to and, for rates, an hour before, in ascending order. */
 static void add_run(struct heads_writer *writer, const struct store_selector *selector, const struct run *run,
     uint32_t series)
 {
@@ -62,7 +62,7 @@ static void add_run(struct heads_writer *writer, const struct store_selector *se
     *copy = (struct merged){0};
     merge_runs(run, 1, copy);
     size_t from = 0, to = copy->count;
-    while (from < to && copy->times_ms[from] < selector->from_ms) from++;
+    while (from < to && copy->times_ms[from] < selector->from_ms - HOUR_MS) from++;
     while (to > from && copy->times_ms[to - 1] >= selector->to_ms) to--;
     while (from < to) {
         size_t count = to - from < BLOCK_VALUES_MAX ? to - from : BLOCK_VALUES_MAX;

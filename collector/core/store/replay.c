@@ -6,13 +6,6 @@
 #include "common/arena.h"
 #include "common/check.h"
 
-struct replay {
-    struct store *store;
-    struct table by_number; /* of struct stream */
-    struct arena arena;
-    uint64_t unreadable;
-};
-
 static int replay_stream(void *owner, const struct journal_stream *row, struct error *err)
 {
     struct replay *replay = owner;
@@ -97,19 +90,30 @@ static void forget_marks(struct registry *registry)
     }
 }
 
+struct journal_visitor replay_visitor(struct replay *replay)
+{
+    return (struct journal_visitor){replay, replay_stream, replay_entry, replay_frame};
+}
+
+void replay_fini(struct replay *replay)
+{
+    struct store *store = replay->store;
+    forget_marks(&store->registry);
+    arena_fini(&replay->arena);
+    table_fini(&replay->by_number);
+    store->touched_count = 0; /* what the journal holds is no open group */
+    store->group++;
+}
+
 int store_replay(struct store *store, struct error *err)
 {
     struct replay replay = {.store = store, .arena.bytes_max = LIMIT_DECODE_BYTES};
-    const struct journal_visitor visitor = {&replay, replay_stream, replay_entry, replay_frame};
+    const struct journal_visitor visitor = replay_visitor(&replay);
     int result = days_load_marks(&store->days, &store->registry, store->now_ms, err);
     if (result == 0) result = journal_replay(store->journal, &visitor, err);
     if (replay.unreadable > 0)
         store_note(store, "%llu rows of the journal could not be read and are left out",
             (unsigned long long)replay.unreadable);
-    forget_marks(&store->registry);
-    arena_fini(&replay.arena);
-    table_fini(&replay.by_number);
-    store->touched_count = 0; /* what the journal holds is no open group */
-    store->group++;
+    replay_fini(&replay);
     return result;
 }

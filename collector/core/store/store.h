@@ -62,8 +62,8 @@ bool store_received(
  * 1 there is more to do, 0 done, -1 err. */
 int store_seal(struct store *store, int64_t now_ms, bool everything, struct error *err);
 
-/* Values still in memory of the series that match, for readers (see store_read.h): appended to out in the
- * format of store_heads_decode. */
+/* Values still in memory of the series that match, and of the hour before from_ms (a rate needs the sample
+ * before), for store_query: appended to out in the format of heads.h. */
 struct store_selector;
 int store_heads(
     const struct store *store, const struct store_selector *selector, struct buffer *out, struct error *err);

@@ -7,6 +7,7 @@
 #include "collector/core/store/series.h"
 #include "collector/core/store/store.h"
 #include "collector/core/store/stream.h"
+#include "common/arena.h"
 
 #define STORE_HEAD_SAMPLES_MAX  ((size_t)8 << 20)   /* 128 MiB of times and values: beyond, STORE_FULL */
 #define STORE_HEAD_SAMPLES_HIGH ((size_t)3 << 20)   /* beyond, sealing does not wait for seal_after_ms */
@@ -31,11 +32,14 @@ struct group_entry {
     uint32_t id;
 };
 
+/* The hourly pass over the days that are in WAL mode. */
 struct compaction {
-    struct compaction_unit *units; /* left to do */
-    size_t count, next;
-    int64_t day;
-    bool finishing; /* the day is over: it leaves WAL mode after this */
+    int64_t began_ms;
+    int64_t *days;
+    size_t day_count, day_next;
+    struct compaction_unit *units; /* of the day at hand */
+    size_t unit_count, unit_next;
+    bool day_open;
 };
 
 struct store {
@@ -70,7 +74,7 @@ struct store {
 
     size_t seal_at; /* next host to look at */
     size_t head_samples;
-    int64_t maintained_ms, compacted_ms;
+    int64_t maintained_ms;
     struct compaction compaction;
     struct store_counts counts;
 };
@@ -92,7 +96,16 @@ void apply_dictionary(const struct apply_context *context, const struct wire_bat
 bool apply_ids_known(const struct stream *stream, const struct wire_batch *batch);
 void apply_batch(const struct apply_context *context, const struct wire_batch *batch);
 
-/* replay.c */
+/* replay.c: rows of the journal become streams, dictionaries and heads. The visitor alone, for fuzzing: it
+ * needs neither journal nor files. */
+struct replay {
+    struct store *store;
+    struct table by_number; /* of struct stream */
+    struct arena arena;
+    uint64_t unreadable;
+};
+struct journal_visitor replay_visitor(struct replay *replay);
+void replay_fini(struct replay *replay);
 int store_replay(struct store *store, struct error *err);
 
 /* compact.c: 1 more to do, 0 done, -1 err. */
