@@ -68,7 +68,8 @@ def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",)):
              "    default_backend apps", "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
     lines += [f"    server {name} 127.0.0.1:{port} check inter 1s" for name, port in servers]
     if stats:
-        lines += ["frontend stats", f"    bind {addresses[0]}:{stats}", "    stats enable", "    stats uri /stats"]
+        lines += ["frontend stats", f"    bind {addresses[0]}:{stats}", "    stats enable", "    stats uri /stats",
+                  "    stats show-legends"]  # without it the CSV does not say the servers' addresses
     return "\n".join(lines) + "\n"
 
 
@@ -78,7 +79,7 @@ def nginx_config(directory, listen, servers, address="127.0.0.1"):
     temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
                      for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""daemon off;
-worker_processes 1;
+master_process off;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx-error.log;
 events {{ worker_connections 1000; }}
