@@ -1,4 +1,4 @@
-/* clang-format off: the table stays a table */
+/* clang-format off */
 /* What the collector's processes and roles say to each other.
  *
  *   link      listens to agents; no secret but its key; memory-limited

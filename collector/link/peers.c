@@ -1,5 +1,6 @@
 #include "collector/link/peers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -55,8 +56,7 @@ struct peer *peers_add(struct peers *peers, const char *key)
     size_t slot = slot_of(peers, key);
     if (peers->slots[slot] != NULL) return peers->slots[slot];
     struct peer *peer = check_alloc(sizeof *peer);
-    CHECK(strlen(key) < sizeof peer->key);
-    strcpy(peer->key, key);
+    snprintf(peer->key, sizeof peer->key, "%s", key);
     peers->slots[slot] = peer;
     peers->count++;
     return peer;
