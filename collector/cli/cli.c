@@ -20,6 +20,7 @@ static const struct cli_command *const commands[] = {
     &command_enroll,
     &command_keys,
     &command_check,
+    &command_setup,
 };
 
 int cli_fail(int code, const char *format, ...)
