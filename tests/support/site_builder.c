@@ -23,6 +23,7 @@ struct site_builder {
     char names[64][32]; /* of builder_simple */
     uint32_t name_count;
     uint32_t target_room;
+    bool pages_only;
 };
 
 struct site_builder *builder_new(void)
@@ -146,6 +147,11 @@ void builder_without_health(struct site_builder *site, uint32_t service)
     site->more[service].no_health = true;
 }
 
+void builder_pages_only(struct site_builder *site)
+{
+    site->pages_only = true;
+}
+
 /* ---- targets ---- */
 
 static struct model_target *add_target(struct site_builder *site, uint32_t service,
@@ -204,7 +210,7 @@ static void add_service_targets(struct site_builder *site, uint32_t service)
 {
     const struct model_service *s = &site->model.services[service];
     add_target(site, service, ENTRANCE_USERS, PROBE_HTTP, s->name);
-    for (uint32_t i = 0; i < s->hop_count; i++) {
+    for (uint32_t i = 0; i < s->hop_count && !site->pages_only; i++) {
         uint32_t b = s->hops[i];
         if (site->address_count[b] == 0) add_hop_targets(site, service, i, "");
         for (uint32_t a = 0; a < site->address_count[b]; a++)
@@ -218,6 +224,7 @@ static void add_service_targets(struct site_builder *site, uint32_t service)
             {ENTRANCE_BACKEND, PROBE_HTTP}, {ENTRANCE_BACKEND, PROBE_TCP}, {ENTRANCE_HEALTH, PROBE_HTTP}};
         for (size_t k = 0; k < ARRAY_COUNT(kinds); k++) {
             if (kinds[k].entrance == ENTRANCE_HEALTH && site->more[service].no_health) continue;
+            if (k > 0 && site->pages_only) continue;
             uint32_t b = s->first_backend + i;
             struct model_target *t =
                 add_target(site, service, kinds[k].entrance, kinds[k].probe, site->model.backends[b].name);

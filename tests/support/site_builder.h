@@ -29,6 +29,8 @@ void builder_add_observer(struct site_builder *site, uint32_t service, uint32_t 
 void builder_depends(struct site_builder *site, uint32_t service, uint32_t on);
 void builder_needs(struct site_builder *site, uint32_t service, uint32_t capacity);
 void builder_without_health(struct site_builder *site, uint32_t service);
+/* Only the page as users come and the page of each backend: the matrix of the simulations. */
+void builder_pages_only(struct site_builder *site);
 
 /* Makes the targets (1 s each) and hands out the model, which belongs to the builder and may still be changed
  * by the test. Call once, last. */

@@ -32,6 +32,8 @@ struct world_events {
     struct waiting waiting[WORLD_MOST];
     uint32_t late_after_ms[WORLD_MOST * 8];
     int64_t second;
+    float *latent; /* noise of each path */
+    double noise_limit, noise_of;
 };
 
 /* ---- random ---- */
@@ -139,6 +141,38 @@ static bool strikes(struct world *world, enum world_fault fault, double share)
     return fault != WORLD_FINE && (share <= 0 || uniform(world) < share);
 }
 
+static enum world_fault cut_as(const struct world *world)
+{
+    return world->cut_as != WORLD_FINE ? world->cut_as : WORLD_DROPS;
+}
+
+/* The limit that a standard normal exceeds with probability p, by bisection on erfc. */
+static double normal_limit(double p)
+{
+    double low = 0, high = 8;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        *(erfc(middle / sqrt(2)) / 2 > p ? &low : &high) = middle;
+    }
+    return low;
+}
+
+static bool is_noise(struct world *world, const struct event *e)
+{
+    if (world->noise_rho <= 0) return uniform(world) < world->noise;
+    struct world_events *events = world->events;
+    if (events->latent == NULL)
+        events->latent =
+            check_alloc_array((size_t)world->model->host_count * world->model->target_count, sizeof(float));
+    if (events->noise_of < world->noise || events->noise_of > world->noise) {
+        events->noise_of = world->noise;
+        events->noise_limit = normal_limit(world->noise);
+    }
+    float *z = &events->latent[(size_t)e->host * world->model->target_count + e->target];
+    *z = (float)(world->noise_rho * *z + sqrt(1 - world->noise_rho * world->noise_rho) * normal(world));
+    return *z > events->noise_limit;
+}
+
 static bool connect_sees(enum world_fault fault)
 {
     return fault == WORLD_REFUSES || fault == WORLD_DROPS;
@@ -163,7 +197,9 @@ static struct end through(struct world *world, const struct event *e, const stru
     for (uint32_t i = from; i < s->hop_count; i++) {
         uint32_t b = s->hops[i];
         if (i == from) {
-            if (world->to_balancer_cut[e->host]) return fault_end(world, WORLD_DROPS);
+            if (world->to_balancer_cut[e->host] &&
+                strikes(world, cut_as(world), world->to_balancer_share[e->host]))
+                return fault_end(world, cut_as(world));
             if (e->address != UINT32_MAX && world->address[b][e->address] != WORLD_FINE)
                 return fault_end(world, world->address[b][e->address]);
         }
@@ -191,8 +227,9 @@ static struct end probe_end(struct world *world, const struct event *e)
         if (end.error == PROBE_ERROR_CONNECT_TIMEOUT) end.total_us = TIMEOUT_MS * 1000;
         return end;
     }
-    if (world->observer_cut[e->host]) return fault_end(world, WORLD_DROPS);
-    if (world->noise > 0 && uniform(world) < world->noise) return fault_end(world, WORLD_ERRORS);
+    if (world->observer_cut[e->host] && strikes(world, cut_as(world), world->observer_share[e->host]))
+        return fault_end(world, cut_as(world));
+    if (world->noise > 0 && is_noise(world, e)) return fault_end(world, WORLD_ERRORS);
     switch (target->entrance) {
     case ENTRANCE_USERS:
     case ENTRANCE_HOP: return through(world, e, target);
@@ -372,6 +409,7 @@ void world_free(struct world *world)
     builder_free(world->site);
     for (size_t i = 0; i < WORLD_MOST; i++) free(world->events->waiting[i].items);
     free(world->events->heap);
+    free(world->events->latent);
     free(world->events);
     free(world->steps);
     free(world);
@@ -452,6 +490,16 @@ void world_restart(struct world *world, int64_t away_ms)
     world->engine = engine_new(world->model, until);
     CHECK(engine_restore(world->engine, buffer_span(&snapshot), until, NULL) == 0);
     buffer_fini(&snapshot);
+}
+
+void world_remember(const struct world *world, struct buffer *memory)
+{
+    engine_snapshot(world->engine, memory);
+}
+
+void world_recall(struct world *world, const struct buffer *memory)
+{
+    CHECK(engine_restore(world->engine, buffer_span(memory), world->now_ms, NULL) == 0);
 }
 
 void world_replace_model(struct world *world)

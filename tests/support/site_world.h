@@ -38,13 +38,16 @@ struct world {
     bool observer_cut[WORLD_MOST];                /* everything it does ends in nothing */
     bool agent_dead[WORLD_MOST];                  /* no frames at all */
     bool probes_stop[WORLD_MOST];                 /* heartbeats, but no outcomes */
-    bool to_balancer_cut[WORLD_MOST], to_backend_cut[WORLD_MOST][8]; /* one observer's route */
+    bool to_balancer_cut[WORLD_MOST], to_backend_cut[WORLD_MOST][8];  /* one observer's route */
+    double observer_share[WORLD_MOST], to_balancer_share[WORLD_MOST]; /* of what the two above would break */
+    enum world_fault cut_as; /* how cut probes end, WORLD_DROPS unless set */
     bool references_down;
     enum probe_error answer[WORLD_MOST]; /* by target: always ends so (redirect, blocked, …) */
     uint32_t answer_code[WORLD_MOST];
     double slow_us;
     double latency_us; /* median, 2 ms by default */
     double noise;      /* each probe fails with this probability */
+    double noise_rho;  /* correlation of a path's noise from probe to probe (AR(1) behind a threshold) */
     bool no_bursts;
     /* what came out */
     struct engine_step *steps;
@@ -63,6 +66,10 @@ void world_run(
 
 /* The engine from a snapshot, as after a restart; agents stay. */
 void world_restart(struct world *world, int64_t away_ms);
+/* What an engine that has watched such a site knows; the same for every world of that site. Restored: paths
+ * proven. */
+void world_remember(const struct world *world, struct buffer *memory);
+void world_recall(struct world *world, const struct buffer *memory);
 void world_replace_model(struct world *world); /* by itself: keeps what is known */
 
 /* Steps of one kind, or all with STEP_COUNT; of incidents whose component is `component` (NULL any). */

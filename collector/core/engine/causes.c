@@ -1,6 +1,7 @@
 /* Incidents: one per cause. Opened by a verdict, amended by a clearer one, absorbed by a broader one,
  * mitigated when users are served again, resolved when the reversed sum says that it is over and it stays so.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -546,10 +547,27 @@ static void recover_ground(struct engine *engine, struct cause *cause, struct gr
     cause->recovered_ms = engine->now_ms;
 }
 
+/* What users met since: a fault of one request in thirty is not over because ten went well. */
+static void count_entrance(struct engine *engine, struct cause *cause, const struct path *path, bool bad)
+{
+    const struct model_target *target = &engine->model->targets[path->target];
+    if (target->entrance != ENTRANCE_USERS || path->aside ||
+        !cause_touches_service(engine, cause, target->service))
+        return;
+    cause->entrance_good = bad ? 0 : cause->entrance_good + 1;
+}
+
+static bool entrance_is_well(const struct cause *cause)
+{
+    double q = cause->ground_count > 0 ? magnitudes[cause->grounds[0].q] : .9;
+    return cause->entrance_good >= RECOVERY_SUM / -log(1 - q);
+}
+
 void causes_recover(struct engine *engine, const struct path *path, const struct evidence *evidence)
 {
     for (uint32_t i = 0; i < engine->cause_count; i++) {
         struct cause *cause = engine->causes[i];
+        count_entrance(engine, cause, path, evidence->failed);
         for (uint32_t g = 0; g < cause->ground_count; g++)
             if (cause->grounds[g].place != MODEL_NONE)
                 recover_ground(engine, cause, &cause->grounds[g], path, evidence);
@@ -577,13 +595,16 @@ static void lower_or_raise(struct engine *engine, struct cause *cause)
     if (cause->recovered_ms != 0) return; /* what it was stays in its last word */
     struct impact_view view;
     enum impact impact = impact_of(engine, cause, &view);
-    bool raised = impact > incident->impact;
+    /* One bad request alone makes nobody suffer whom nothing ailed before. */
+    bool raised =
+        impact > incident->impact && (impact < IMPACT_USERS_HURT || view.bad_recent > 1 || view.all == 0);
     if (raised) incident->impact = impact;
     if (impact >= incident->impact) {
         cause->lower_since_ms = 0;
     } else if (cause->lower_since_ms == 0) {
         cause->lower_since_ms = engine->now_ms;
-    } else if (engine->now_ms - cause->lower_since_ms >= LOWER_MS) {
+    } else if (engine->now_ms - cause->lower_since_ms >= LOWER_MS &&
+               (incident->impact < IMPACT_USERS_HURT || entrance_is_well(cause))) {
         incident->impact = impact;
         cause->lower_since_ms = 0;
     }

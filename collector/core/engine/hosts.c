@@ -10,6 +10,7 @@
 #define HOST_TOGETHER_MS     3000 /* agents that fall silent within this time share a cause */
 #define REFERENCE_FRESH_MS   15000
 #define REFERENCE_BAD_ROUNDS 2
+#define PAGE_BAD_MS          5000
 
 static bool is_silent(const struct engine *engine, uint32_t h)
 {
@@ -237,6 +238,6 @@ void hosts_reference(struct engine *engine, const struct path *path, bool good)
         const struct ending *newest = path_newest(other);
         if (newest != NULL && !ending_is_good(newest)) failing++;
     }
-    /* With a single reference it may be the reference itself: it takes its own word twice. */
-    host->left_out = failing == references && host->reference_bad_in_row >= REFERENCE_BAD_ROUNDS;
+    host->left_out = failing == references && host->reference_bad_in_row >= REFERENCE_BAD_ROUNDS &&
+                     now - host->page_bad_ms <= PAGE_BAD_MS;
 }

@@ -36,6 +36,7 @@
 #define CONFIRM_MS            250
 #define ROUND_WAIT_MS         800  /* for outcomes of a round that is under way */
 #define HEALTH_WAIT_MS        1300 /* … and for the health URLs, which come with the second */
+#define ALIKE_WAIT_MS         1500 /* until it is clear whether all backends fail or some of them */
 #define CERTAINTY_WAIT_MS     400  /* how long a good lead may grow into a certain one */
 #define AMBIGUITY_MS          5000 /* above the threshold without a lead: said as a guess */
 #define PROVEN_GOOD           30
@@ -49,6 +50,8 @@
 #define LATE_LEARNED_OUTCOMES 60
 #define SLOW_LEARNED_OUTCOMES 600
 #define SLOW_LEARNED_MS       (20 * 3600 * 1000LL) /* of clean time: the daily load has been seen */
+#define RATE_KNOWN_OUTCOMES   2000 /* of a pool, until its usual failure rate is taken as known */
+#define MAGNITUDE_YOUNG_MIN   .3
 #define CAPACITY_PAGE_MS      15000
 #define BACKEND_HURT_PAGE_MS  5000 /* a restart hurts shorter than this */
 #define HOLD_MS               3000 /* clean after recovery before "resolved"; flapping lengthens it */
@@ -215,6 +218,7 @@ struct host_run {
     bool left_out; /* its own references fail */
     int64_t reference_ok_ms, reference_bad_ms;
     uint32_t reference_bad_in_row;
+    int64_t page_bad_ms; /* its last failing page: references only say whose fault that is */
 };
 
 struct service_run {
@@ -254,6 +258,7 @@ struct cause {
     int64_t hold_ms;
     int64_t lower_since_ms; /* impact has been lower than told since */
     int64_t users_bad_ms;   /* last bad outcome at the entrance */
+    double entrance_good;   /* good outcomes there since the last bad one */
     int64_t amended_ms;
     bool warn_only;
     bool hurt_users; /* at any time */

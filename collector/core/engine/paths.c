@@ -380,11 +380,14 @@ static void judge(struct engine *engine, struct path *path, const struct probe_r
     struct pool *pool = &engine->pools[path->pool];
     bool failed = late || result->outcome == PROBE_FAIL;
     bool slow = failed || (result->outcome == PROBE_OK && pool_is_slow(pool, result->total_us));
+    struct host_run *host = &engine->hosts[path->host];
     if (target->entrance == ENTRANCE_REFERENCE) {
         hosts_reference(engine, path, !failed);
-        /* One reference may fail by itself: together they speak for the way out. */
-        const struct host_run *host = &engine->hosts[path->host];
-        failed = slow = failed && host->left_out;
+        /* One reference may fail by itself: together, and while pages fail, they speak for the way out. */
+        if (failed && !host->left_out) return;
+        slow = failed;
+    } else if (failed && !path->shallow) {
+        host->page_bad_ms = engine->now_ms;
     }
     struct evidence evidence = {.start_ms = result->start_ms, .failed = failed, .slow = slow};
     pool_add_outcome(pool, failed, slow);

@@ -5,7 +5,11 @@
 
 #include "collector/core/engine/internal.h"
 
-#define DIFFERENT 4.0 /* log likelihood by which rates of their own must explain the direct probes better */
+/* Log likelihood by which rates of their own explain the direct probes better: certainly, perhaps. */
+#define DIFFERENT         7.0
+#define PERHAPS_DIFFERENT 2.5
+
+enum likeness { ALIKE, PERHAPS, DIFFER };
 
 /* What one backend's direct probes have shown since a time. */
 static void direct_counts(
@@ -34,9 +38,9 @@ static double bernoulli(double n, double bad)
 }
 
 /* "All backends fail 35 %" also fits two dead ones of three. Each backend with a rate of its own against one
- * rate for all: when their own rates explain the direct probes better, the worst of them that is not told yet
- * is the place (none: MODEL_NONE), the others follow. */
-static bool backends_differ(
+ * rate for all: where their own rates explain the direct probes better, the worst of them that is not told
+ * yet is the place (none: MODEL_NONE), the others follow. */
+static enum likeness backends_alike(
     const struct engine *engine, const struct place *place, int64_t since_ms, uint32_t *worst)
 {
     const struct model_service *service = &engine->model->services[place->service];
@@ -51,8 +55,8 @@ static bool backends_differ(
         each += bernoulli(n, bad);
         n_all += n;
         bad_all += bad;
-        if (n >= 2 && bad == 0) spared = true;
-        if (bad < 2 || bad * 2 <= n) continue;
+        if (n >= 3 && bad == 0) spared = true;
+        if (bad < 3 || bad < .8 * n) continue;
         dead = true;
         if (bad <= most) continue;
         for (uint32_t k = 0; k < engine->groups[place->group].place_count; k++) {
@@ -63,7 +67,9 @@ static bool backends_differ(
             *worst = index;
         }
     }
-    return spared && dead && each - bernoulli(n_all, bad_all) >= DIFFERENT;
+    double better = each - bernoulli(n_all, bad_all);
+    if (!spared || !dead || better < PERHAPS_DIFFERENT) return ALIKE;
+    return better < DIFFERENT ? PERHAPS : DIFFER;
 }
 
 static bool path_has_spoken(const struct path *path, int64_t since_ms)
@@ -169,7 +175,9 @@ struct pick select_verdict(struct engine *engine, uint32_t index, enum layer lay
     int64_t onset_ms = best->sums[layer][stream].onset_ms[r.best_q];
     int64_t last_bad_ms = best->sums[layer][stream].last_bad_ms;
     uint32_t worst;
-    if (best->kind == PLACE_BACKENDS && backends_differ(engine, best, onset_ms, &worst)) {
+    enum likeness alike =
+        best->kind == PLACE_BACKENDS ? backends_alike(engine, best, onset_ms, &worst) : ALIKE;
+    if (alike == DIFFER) {
         if (worst == MODEL_NONE) return pick;
         excused = r.best;
         r.best = worst;
@@ -201,6 +209,7 @@ struct pick select_verdict(struct engine *engine, uint32_t index, enum layer lay
     }
     if (group->led_ms[layer][stream] == 0) group->led_ms[layer][stream] = now;
     /* A moment more, so that the first word already counts what every observer has seen. */
+    if (alike == PERHAPS && now - group->led_ms[layer][stream] < ALIKE_WAIT_MS) return pick;
     bool backend = best->kind == PLACE_BACKENDS || best->kind == PLACE_BACKEND;
     int64_t patience = backend ? HEALTH_WAIT_MS : ROUND_WAIT_MS;
     if (now - group->led_ms[layer][stream] < patience &&

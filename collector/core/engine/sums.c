@@ -61,6 +61,7 @@ struct round {
     bool bad;
     double p0;
     const double *llr; /* ready-made for full cover, NULL: compute */
+    bool young;        /* the usual rate is not known yet: small magnitudes wait */
 };
 
 static void feed_sum(
@@ -79,8 +80,10 @@ static void feed_sum(
             if (p1 > .99) p1 = .99;
             add = round->bad ? log(p1 / round->p0) : log((1 - p1) / (1 - round->p0));
         }
-        /* A magnitude below the usual rate says nothing about a fault. */
-        if ((share >= 1 ? magnitudes[q] : magnitudes[q] * share) < round->p0) {
+        /* A magnitude below the usual rate, or near it while that is not known, says nothing about a fault.
+         */
+        if ((round->young && magnitudes[q] < MAGNITUDE_YOUNG_MIN) ||
+            (share >= 1 ? magnitudes[q] : magnitudes[q] * share) < round->p0) {
             sum->w[q] = 0;
             continue;
         }
@@ -101,6 +104,7 @@ void sums_feed(struct engine *engine, const struct path *path, const struct evid
 {
     const struct pool *pool = &engine->pools[path->pool];
     bool bad_of[STREAM_COUNT] = {[STREAM_FAIL] = evidence->failed, [STREAM_SLOW] = evidence->slow};
+    bool young = pool->learned.n < RATE_KNOWN_OUTCOMES;
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         bool bad = bad_of[stream];
         double rest_p0 = engine->cause_count > 0 ? explained_by_open(engine, path, pool->p0[stream]) : -1;
@@ -113,10 +117,10 @@ void sums_feed(struct engine *engine, const struct path *path, const struct evid
             if (evidence->start_ms < group->reset_ms) continue;
             double share = cover_share(engine, path, cover);
             struct round round = {
-                LAYER_ALL, (enum stream)stream, bad, pool->p0[stream], pool->llr[stream][bad]};
+                LAYER_ALL, (enum stream)stream, bad, pool->p0[stream], pool->llr[stream][bad], young};
             feed_sum(engine, place, share, &round, evidence->start_ms);
             if (group->open_count == 0 || rest_p0 < 0 || rest_p0 >= 1) continue;
-            round = (struct round){LAYER_REST, (enum stream)stream, bad, rest_p0, NULL};
+            round = (struct round){LAYER_REST, (enum stream)stream, bad, rest_p0, NULL, young};
             feed_sum(engine, place, share, &round, evidence->start_ms);
         }
     }

@@ -228,7 +228,8 @@ static void references_that_fail_alone_are_nobodys_fault(void)
     world->references_down = true;
     world_run(world, 20000);
     CU_ASSERT_EQUAL(world_count(world, STEP_OPENED, "lb:lb-www"), 0);
-    CU_ASSERT_EQUAL(world_pages(world), 0);
+    CU_ASSERT_EQUAL(world->step_count, 0);
+    if (world->step_count > 0) world_print(world);
     world_free(world);
 }
 

@@ -1,0 +1,527 @@
+/* The life of incidents and of the engine itself: drains, restarts, silence, flapping, bursts, snapshots. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "tests/support/site_world.h"
+#include "tests/support/unit.h"
+
+#define HEALTHY_MS 35000
+
+static struct world *healthy_world(uint64_t seed)
+{
+    struct world *world = world_new(builder_simple(3, 3, false), seed);
+    world_run(world, HEALTHY_MS);
+    CU_ASSERT_EQUAL(world->step_count, 0);
+    return world;
+}
+
+static void check(const struct world *world, bool right)
+{
+    CU_ASSERT(right);
+    if (!right) world_print(world);
+}
+
+/* ---- what is no fault ---- */
+
+static void quiet_minutes_with_noise_open_nothing(void)
+{
+    struct world *world = world_new(builder_simple(3, 3, true), 1);
+    world->noise = .0005;
+    for (int minute = 0; minute < 10; minute++) {
+        world->latency_us = 1500 + 700 * (minute % 5); /* the load changes */
+        world_run(world, 60000);
+    }
+    check(world, world->step_count == 0);
+    world_free(world);
+}
+
+/* Two seconds of failure per server, one after the other. */
+static void roll(struct world *world, bool announced)
+{
+    for (int b = 0; b < 3; b++) {
+        world->health_503[b] = announced;
+        world->out_of_rotation[b] = announced;
+        if (announced) world_run(world, 3000);
+        world->backend[b] = WORLD_REFUSES;
+        world_run(world, 1000);
+        world->out_of_rotation[b] = true;
+        world_run(world, 1000);
+        world->backend[b] = WORLD_FINE;
+        world->health_503[b] = world->out_of_rotation[b] = false;
+        world_run(world, 15000);
+    }
+}
+
+static void an_announced_rolling_restart_opens_nothing(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = healthy_world(seed);
+        roll(world, true);
+        check(world, world->step_count == 0);
+        world_free(world);
+    }
+}
+
+static void a_rolling_restart_without_drain_does_not_page(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = healthy_world(seed);
+        roll(world, false);
+        world_run(world, 70000); /* what was opened is resolved again */
+        check(world, world_pages(world) == 0 &&
+                         world_count(world, STEP_OPENED, NULL) == world_count(world, STEP_RESOLVED, NULL));
+        world_free(world);
+    }
+}
+
+static void draining_and_maintenance_are_no_faults(void)
+{
+    struct world *world = healthy_world(2);
+    engine_balancer_says(world->engine, 0, 0, BALANCER_SAYS_MAINTENANCE, world->now_ms);
+    world->model->backends[1].state = BACKEND_DRAINING;
+    world_replace_model(world);
+    world->backend[0] = world->backend[1] = WORLD_REFUSES;
+    world->out_of_rotation[0] = world->out_of_rotation[1] = true;
+    world_run(world, 30000);
+    check(world, world->step_count == 0);
+    world_free(world);
+}
+
+static void taking_a_dead_backend_out_of_service_resolves_it(void)
+{
+    struct world *world = healthy_world(3);
+    world->backend[0] = WORLD_REFUSES;
+    world->out_of_rotation[0] = true;
+    world_run(world, 10000);
+    check(world, world_count(world, STEP_OPENED, "backend:www/app1") == 1);
+    engine_balancer_says(world->engine, 0, 0, BALANCER_SAYS_MAINTENANCE, world->now_ms);
+    world_run(world, 1000);
+    check(world, world_count(world, STEP_RESOLVED, "backend:www/app1") == 1);
+    world_free(world);
+}
+
+static void blocked_observers_are_no_failure(void)
+{
+    static const uint32_t codes[] = {401, 403, 429};
+    for (size_t i = 0; i < ARRAY_COUNT(codes); i++) {
+        struct world *world = healthy_world(4);
+        for (uint32_t t = 0; t < world->model->target_count; t++)
+            if (world->model->targets[t].probe == PROBE_HTTP) {
+                world->answer[t] = PROBE_ERROR_BLOCKED;
+                world->answer_code[t] = codes[i];
+            }
+        world_run(world, 30000);
+        check(world, world->step_count == 0);
+        world_free(world);
+    }
+}
+
+/* ---- severity and impact ---- */
+
+static void a_lost_backend_pages_only_if_the_rest_cannot_carry_the_load(void)
+{
+    struct world *world = healthy_world(5);
+    world->backend[0] = WORLD_REFUSES;
+    world->out_of_rotation[0] = true;
+    world_run(world, 40000);
+    check(world, world_pages(world) == 0 && world_last(world, NULL)->impact == IMPACT_REDUNDANCY_LOST);
+    world_free(world);
+
+    struct site_builder *site = builder_simple(3, 3, false);
+    builder_needs(site, 0, 3);
+    world = world_new(site, 5);
+    world_run(world, HEALTHY_MS);
+    int64_t cut = world->now_ms;
+    world->backend[0] = WORLD_REFUSES;
+    world->out_of_rotation[0] = true;
+    world_run(world, 14000);
+    check(world, world_pages(world) == 0 && world_last(world, NULL)->impact == IMPACT_AT_RISK);
+    world_run(world, 4000);
+    const struct incident *last = world_last(world, NULL);
+    check(world, last->severity == SEVERITY_PAGE && world->steps[world->step_count - 1].at_ms - cut >= 15000);
+    world_free(world);
+}
+
+static void served_again_but_not_repaired_is_mitigated(void)
+{
+    struct world *world = healthy_world(6);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 8000);
+    /* Users are led around the balancer: the entrance answers, the hop does not. */
+    uint32_t users = builder_target(world->model, 0, ENTRANCE_USERS, 0, PROBE_HTTP);
+    uint32_t hop = builder_target(world->model, 0, ENTRANCE_HOP, 0, PROBE_HTTP);
+    world->balancer[0] = WORLD_FINE;
+    world->answer[hop] = PROBE_ERROR_REFUSED;
+    (void)users;
+    world_run(world, 15000);
+    const struct incident *last = world_last(world, "lb:lb-www");
+    check(world, last != NULL && last->state == INCIDENT_STATE_MITIGATED && last->mitigated_ms > 0);
+    world->answer[hop] = PROBE_ERROR_NONE;
+    world_run(world, 20000);
+    last = world_last(world, "lb:lb-www");
+    check(world, last->state == INCIDENT_STATE_RESOLVED && last->resolved_ms > 0 &&
+                     world_count(world, STEP_OPENED, NULL) == 1);
+    world_free(world);
+}
+
+static void the_mode_is_raised_and_not_lowered(void)
+{
+    struct world *world = healthy_world(7);
+    world->balancer[0] = WORLD_DROPS;
+    world_run(world, 6000);
+    CU_ASSERT_EQUAL(world_last(world, NULL)->mode, MODE_HUNG);
+    world->balancer[0] = WORLD_ERRORS; /* its own timeouts begin to end requests */
+    world_run(world, 10000);
+    CU_ASSERT_EQUAL(world_last(world, NULL)->mode, MODE_DOWN);
+    world->balancer[0] = WORLD_DROPS;
+    world_run(world, 10000);
+    CU_ASSERT_EQUAL(world_last(world, NULL)->mode, MODE_DOWN);
+    world_free(world);
+}
+
+static void a_broader_cause_takes_up_its_first_symptom(void)
+{
+    struct world *world = healthy_world(8);
+    world->backend[0] = WORLD_REFUSES;
+    world_run(world, 1800);
+    world->backend[1] = world->backend[2] = WORLD_REFUSES;
+    world_run(world, 15000);
+    const struct incident *last = world_last(world, "backends:www");
+    check(world, last != NULL && strcmp(last->id, "A-1") == 0 && last->state == INCIDENT_STATE_OPEN &&
+                     world_count(world, STEP_OPENED, NULL) - world_count(world, STEP_RESOLVED, NULL) == 1);
+    world_free(world);
+}
+
+static void two_faults_at_once_are_two_incidents(void)
+{
+    struct world *world = healthy_world(9);
+    world->backend[0] = WORLD_REFUSES;
+    world->out_of_rotation[0] = true;
+    world_run(world, 30000);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 10000);
+    const struct incident *backend = world_last(world, "backend:www/app1"),
+                          *lb = world_last(world, "lb:lb-www");
+    check(world, backend != NULL && lb != NULL && backend->state == INCIDENT_STATE_OPEN &&
+                     lb->state == INCIDENT_STATE_OPEN && strcmp(lb->id, "A-2") == 0);
+    world->balancer[0] = WORLD_FINE;
+    world_run(world, 20000);
+    check(world, world_count(world, STEP_RESOLVED, "lb:lb-www") == 1 &&
+                     world_count(world, STEP_RESOLVED, "backend:www/app1") == 0);
+    world_free(world);
+}
+
+static void flapping_is_told_a_few_times_and_not_each_time(void)
+{
+    struct world *world = healthy_world(10);
+    for (int i = 0; i < 20; i++) {
+        world->balancer[0] = WORLD_REFUSES;
+        world_run(world, 10000);
+        world->balancer[0] = WORLD_FINE;
+        world_run(world, 20000);
+    }
+    check(world, world_count(world, STEP_OPENED, NULL) <= 2 && world_count(world, STEP_RESOLVED, NULL) <= 1);
+    world_free(world);
+}
+
+/* ---- silence ---- */
+
+static void a_silent_agent_is_a_warning_and_comes_back(void)
+{
+    struct world *world = healthy_world(11);
+    world->agent_dead[1] = true;
+    world_run(world, 12000);
+    const struct incident *last = world_last(world, "agent:social");
+    check(world, last != NULL && last->mode == MODE_SILENT && last->severity == SEVERITY_WARNING &&
+                     world_count(world, STEP_OPENED, NULL) == 1);
+    world->agent_dead[1] = false;
+    world_run(world, 10000);
+    check(world, world_count(world, STEP_RESOLVED, "agent:social") == 1);
+    world_free(world);
+}
+
+static void all_agents_silent_are_our_own_link(void)
+{
+    struct world *world = healthy_world(12);
+    for (int h = 0; h < 3; h++) world->agent_dead[h] = true;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_OPENED, "collector:A") == 1 &&
+                     world_count(world, STEP_OPENED, NULL) == 1 && world_pages(world) == 0);
+    for (int h = 0; h < 3; h++) world->agent_dead[h] = false;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_RESOLVED, "collector:A") == 1);
+    world_free(world);
+}
+
+static void a_host_that_its_peers_cannot_reach_either_is_down(void)
+{
+    struct site_builder *site = builder_new();
+    uint32_t east = builder_add_site(site, "east", "");
+    static const char *const names[] = {"mon", "social", "beta", "app1"};
+    for (int i = 0; i < 4; i++) builder_add_host(site, names[i], east, MODEL_NONE);
+    uint32_t lb = builder_add_balancer(site, "lb-www", MODEL_NONE);
+    uint32_t www = builder_add_service(site, "www", SERVICE_WEB);
+    builder_add_hop(site, www, lb);
+    builder_add_backend(site, www, "app1", 3, MODEL_NONE);
+    builder_add_backend(site, www, "app2", MODEL_NONE, MODEL_NONE);
+    builder_add_backend(site, www, "app3", MODEL_NONE, MODEL_NONE);
+    for (uint32_t i = 0; i < 3; i++) builder_add_observer(site, www, i);
+    struct world *world = world_new(site, 13);
+    world_run(world, HEALTHY_MS);
+    world->agent_dead[3] = true;
+    world->backend[0] = WORLD_DROPS;
+    world->out_of_rotation[0] = true;
+    world_run(world, 15000);
+    const struct incident *last = world_last(world, "host:app1");
+    check(world, last != NULL && last->mode == MODE_DOWN && world_count(world, STEP_OPENED, NULL) == 1 &&
+                     world_pages(world) == 0);
+    world->agent_dead[3] = false;
+    world->backend[0] = WORLD_FINE;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_RESOLVED, NULL) == 1);
+    world_free(world);
+}
+
+static void missing_data_never_resolves(void)
+{
+    struct world *world = healthy_world(14);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 8000);
+    check(world, world_count(world, STEP_OPENED, "lb:lb-www") == 1);
+    for (int h = 0; h < 3; h++) world->probes_stop[h] = true;
+    world->balancer[0] = WORLD_FINE; /* nobody sees it */
+    world_run(world, 300000);
+    check(
+        world, world_count(world, STEP_RESOLVED, NULL) == 0 && world_count(world, STEP_MITIGATED, NULL) == 0);
+    for (int h = 0; h < 3; h++) world->probes_stop[h] = false;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_RESOLVED, "lb:lb-www") == 1);
+    world_free(world);
+}
+
+static void an_engine_held_up_calls_nobody_silent(void)
+{
+    struct world *world = healthy_world(15);
+    struct engine_output output;
+    world->now_ms += 60000; /* suspended; frames wait */
+    engine_step(world->engine, world->now_ms, &output);
+    CU_ASSERT_EQUAL(output.step_count, 0);
+    world_free(world);
+}
+
+/* ---- memory ---- */
+
+static void a_restart_keeps_incidents_numbers_and_what_was_learned(void)
+{
+    struct world *world = healthy_world(16);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 8000);
+    check(world, world_count(world, STEP_OPENED, "lb:lb-www") == 1);
+    world_forget_steps(world);
+    world_restart(world, 5000);
+    world_run(world, 10000);
+    check(world, world_count(world, STEP_OPENED, NULL) == 0 && world_count(world, STEP_RESOLVED, NULL) == 0);
+    world->balancer[0] = WORLD_FINE;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_RESOLVED, "lb:lb-www") == 1);
+    CU_ASSERT_STRING_EQUAL(world_last(world, NULL)->id, "A-1");
+    world_forget_steps(world);
+    world_run(world, 60000);
+    int64_t cut = world->now_ms; /* proven and learned still */
+    world->balancer[0] = WORLD_DROPS;
+    world_run(world, 6000);
+    const struct engine_step *opened = world_find(world, STEP_OPENED, "lb:lb-www");
+    check(world, opened != NULL && opened->at_ms - cut <= 2500 && strcmp(opened->incident.id, "A-2") == 0);
+    world_free(world);
+}
+
+static void a_restart_of_a_quiet_site_opens_nothing(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = healthy_world(seed);
+        world_restart(world, (int64_t)seed * 3000);
+        world_run(world, 20000);
+        check(world, world->step_count == 0);
+        world_free(world);
+    }
+}
+
+static void a_new_plan_keeps_what_is_known(void)
+{
+    struct world *world = healthy_world(17);
+    world_replace_model(world);
+    int64_t cut = world->now_ms;
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 4000);
+    const struct engine_step *opened = world_find(world, STEP_OPENED, "lb:lb-www");
+    check(world, opened != NULL && opened->at_ms - cut <= 2500);
+    world_replace_model(world); /* and in the middle of an incident */
+    world_run(world, 4000);
+    check(world, world_count(world, STEP_OPENED, NULL) == 1 && world_count(world, STEP_RESOLVED, NULL) == 0);
+    world->balancer[0] = WORLD_FINE;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_RESOLVED, NULL) == 1);
+    world_free(world);
+}
+
+static void a_damaged_snapshot_leaves_the_engine_as_new(void)
+{
+    struct world *world = healthy_world(18);
+    struct buffer snapshot = {0};
+    engine_snapshot(world->engine, &snapshot);
+    uint64_t random = 1;
+    for (int i = 0; i < 300; i++) {
+        struct buffer damaged = {0};
+        buffer_append(&damaged, buffer_span(&snapshot), NULL);
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        size_t at = (size_t)(random >> 33) % damaged.size;
+        if (i % 3 == 0)
+            damaged.size = at;
+        else
+            damaged.data[at] ^= (uint8_t)(1 + (random >> 20) % 255);
+        struct engine *engine = engine_new(world->model, world->now_ms);
+        struct error err = {0};
+        if (engine_restore(engine, buffer_span(&damaged), world->now_ms, &err) != 0)
+            CU_ASSERT_EQUAL(err.kind, ERROR_CORRUPT);
+        struct engine_output output;
+        engine_step(engine, world->now_ms + 100, &output);
+        engine_free(engine);
+        buffer_fini(&damaged);
+    }
+    buffer_fini(&snapshot);
+    world_free(world);
+}
+
+static void numbers_go_on_from_the_last_one_used(void)
+{
+    struct world *world = world_new(builder_simple(3, 3, false), 19);
+    engine_set_last_number(world->engine, 1041);
+    world_run(world, HEALTHY_MS);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 5000);
+    CU_ASSERT_STRING_EQUAL(world_last(world, NULL)->id, "A-1042");
+    world_free(world);
+}
+
+/* ---- probes that the engine asks for ---- */
+
+static void bursts_are_bounded_and_not_repeated_while_hot(void)
+{
+    struct world *world = healthy_world(20);
+    for (uint32_t t = 0; t < world->model->target_count; t++) CU_ASSERT(world->sent_in_second_max[t] <= 11);
+    uint64_t before = world->bursts;
+    CU_ASSERT(before > 0); /* proving the paths */
+    memset(world->sent_in_second_max, 0, sizeof world->sent_in_second_max);
+    world->balancer[0] = WORLD_DROPS;
+    world_run(world, 4000);
+    uint64_t first = world->bursts - before;
+    CU_ASSERT(first > 0);
+    world_run(world, 120000);
+    CU_ASSERT_EQUAL(world->bursts - before, first);
+    for (uint32_t t = 0; t < world->model->target_count; t++) CU_ASSERT(world->sent_in_second_max[t] <= 11);
+    world_free(world);
+}
+
+static void lateness_is_learned_and_told(void)
+{
+    struct world *world = world_new(builder_simple(3, 3, false), 21);
+    uint32_t told = 0;
+    for (int i = 0; i < 400; i++) {
+        world_run(world, 50);
+        struct engine_output output;
+        engine_step(world->engine, world->now_ms, &output);
+        for (size_t k = 0; k < output.late_after_count; k++) told = output.late_after[k].late_after_ms;
+    }
+    json_t *status = engine_status(world->engine, world->now_ms);
+    const json_t *paths = json_object_get(json_array_get(json_object_get(status, "services"), 0), "paths");
+    size_t i;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+        CU_ASSERT_EQUAL(json_integer_value(json_object_get(path, "late_after_ms")), 300);
+    json_decref(status);
+    (void)told;
+    world_free(world);
+}
+
+static void nothing_opens_in_the_first_two_seconds(void)
+{
+    struct world *world = healthy_world(22);
+    world->balancer[0] = WORLD_REFUSES;
+    world_restart(world, 0);
+    world_run(world, 1900);
+    CU_ASSERT_EQUAL(world->step_count, 0);
+    world_run(world, 2000);
+    CU_ASSERT_EQUAL(world_count(world, STEP_OPENED, "lb:lb-www"), 1);
+    world_free(world);
+}
+
+static void old_observations_do_not_judge(void)
+{
+    struct world *world = healthy_world(23);
+    for (int i = 0; i < 200; i++) {
+        struct engine_observation observation = {.host = (uint32_t)i % 3,
+            .target = builder_target(world->model, 0, ENTRANCE_USERS, 0, PROBE_HTTP),
+            .address = "",
+            .result = {.start_ms = world->now_ms - 20000 + i * 20,
+                .outcome = PROBE_FAIL,
+                .error = PROBE_ERROR_REFUSED,
+                .total_us = 100}};
+        engine_observe(world->engine, &observation, world->now_ms);
+    }
+    world_run(world, 3000);
+    check(world, world->step_count == 0);
+    world_free(world);
+}
+
+static void nonsense_is_dropped(void)
+{
+    struct world *world = healthy_world(24);
+    struct engine_observation observation = {.host = 9999, .target = 0, .address = ""};
+    engine_observe(world->engine, &observation, world->now_ms);
+    observation = (struct engine_observation){.host = 0, .target = 9999, .address = NULL};
+    engine_observe(world->engine, &observation, world->now_ms);
+    char endless[500];
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    observation = (struct engine_observation){.host = 0, .target = 0, .address = endless};
+    observation.result.start_ms = world->now_ms;
+    engine_observe(world->engine, &observation, world->now_ms);
+    engine_heard(world->engine, 9999, world->now_ms);
+    engine_balancer_says(world->engine, 7, 7, BALANCER_SAYS_DOWN, world->now_ms);
+    engine_notified(world->engine, "A-77", world->now_ms);
+    world_run(world, 3000);
+    check(world, world->step_count == 0);
+    world_free(world);
+}
+
+UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes_with_noise_open_nothing},
+    {"an announced rolling restart opens nothing", an_announced_rolling_restart_opens_nothing},
+    {"a rolling restart without drain does not page", a_rolling_restart_without_drain_does_not_page},
+    {"draining and maintenance are no faults", draining_and_maintenance_are_no_faults},
+    {"taking a dead backend out of service resolves it", taking_a_dead_backend_out_of_service_resolves_it},
+    {"blocked observers are no failure", blocked_observers_are_no_failure},
+    {"a lost backend pages only if the rest cannot carry the load",
+        a_lost_backend_pages_only_if_the_rest_cannot_carry_the_load},
+    {"served again but not repaired is mitigated", served_again_but_not_repaired_is_mitigated},
+    {"the mode is raised and not lowered", the_mode_is_raised_and_not_lowered},
+    {"a broader cause takes up its first symptom", a_broader_cause_takes_up_its_first_symptom},
+    {"two faults at once are two incidents", two_faults_at_once_are_two_incidents},
+    {"flapping is told a few times and not each time", flapping_is_told_a_few_times_and_not_each_time},
+    {"a silent agent is a warning and comes back", a_silent_agent_is_a_warning_and_comes_back},
+    {"all agents silent are our own link", all_agents_silent_are_our_own_link},
+    {"a host that its peers cannot reach either is down", a_host_that_its_peers_cannot_reach_either_is_down},
+    {"missing data never resolves", missing_data_never_resolves},
+    {"an engine held up calls nobody silent", an_engine_held_up_calls_nobody_silent},
+    {"a restart keeps incidents, numbers and what was learned",
+        a_restart_keeps_incidents_numbers_and_what_was_learned},
+    {"a restart of a quiet site opens nothing", a_restart_of_a_quiet_site_opens_nothing},
+    {"a new plan keeps what is known", a_new_plan_keeps_what_is_known},
+    {"a damaged snapshot leaves the engine as new", a_damaged_snapshot_leaves_the_engine_as_new},
+    {"numbers go on from the last one used", numbers_go_on_from_the_last_one_used},
+    {"bursts are bounded and not repeated while hot", bursts_are_bounded_and_not_repeated_while_hot},
+    {"lateness is learned and told", lateness_is_learned_and_told},
+    {"nothing opens in the first two seconds", nothing_opens_in_the_first_two_seconds},
+    {"old observations do not judge", old_observations_do_not_judge},
+    {"nonsense is dropped", nonsense_is_dropped})
