@@ -166,8 +166,8 @@ static bool ends_collection(const yaml_event_t *event)
     return event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT;
 }
 
-/* Reads past a collection that has just begun; gives up where that nests on and on, since libyaml's time grows with the
- * square of the depth. */
+/* Reads past a collection that has just begun; gives up where that nests on and on, since libyaml's time
+ * grows with the square of the depth. */
 static bool skip_collection(struct builder *builder)
 {
     for (size_t depth = 1; depth > 0;) {

@@ -24,6 +24,11 @@ struct schema_tree *schema_tree_build(const char *text, size_t size, struct sche
 void schema_tree_check(
     struct schema_tree *tree, const struct schema_field *fields, struct schema_report *report);
 
+/* Scalars; false and the value untouched where the text is none. */
+bool schema_parse_bool(const char *text, bool *value);
+bool schema_parse_integer(const char *text, int64_t *value);
+bool schema_parse_percent(const char *text, double *share);
+
 /* A new node in the tree's memory. */
 struct tree_node *schema_tree_node(
     struct schema_tree *tree, enum schema_node_kind kind, int line, int column);
