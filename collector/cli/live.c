@@ -28,9 +28,9 @@ static const char *const remedies[] = {
     [PROBE_ERROR_UNREACHABLE] = "there is no route from here: check the network and its firewalls",
     [PROBE_ERROR_CONNECT_TIMEOUT] =
         "packets vanish on the way: let this host through the firewall, or correct the address",
-    [PROBE_ERROR_TLS] = "the certificate or the handshake is refused: write the name that the certificate is "
-                        "for, http:// where "
-                        "no TLS is spoken, or 'insecure: yes'",
+    [PROBE_ERROR_TLS] =
+        ("the certificate or the handshake is refused: write the name that the certificate is for, http:// "
+         "where no TLS is spoken, or 'insecure: yes'"),
     [PROBE_ERROR_RESET] =
         "the server breaks the connection: does it want another scheme (http or https) or port?",
     [PROBE_ERROR_NO_ANSWER] = "it connects and does not answer: is the application behind it stuck?",
@@ -39,8 +39,8 @@ static const char *const remedies[] = {
         "another page, a header in 'headers', or 'expect: {status: ...}' where this status is a good one",
     [PROBE_ERROR_CONTENT] = "correct 'expect: {text: ...}', or probe the page that holds it",
     [PROBE_ERROR_REDIRECT] =
-        "write where it leads into the URL (often https:// for http://), a header the server expects into "
-        "the hop, or 'follow: yes'",
+        ("write where it leads into the URL (often https:// for http://), a header the server expects into "
+         "the hop, or 'follow: yes'"),
     [PROBE_ERROR_BLOCKED] =
         "the server refuses observers: let them in by address, or give 'credentials_file'",
     [PROBE_ERROR_LOCAL] = "this host could not try: see the reason",
