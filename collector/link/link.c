@@ -9,18 +9,15 @@
 
 #include "collector/contract/roles.h"
 #include "collector/link/book.h"
+#include "collector/link/doors.h"
 #include "collector/link/front.h"
 #include "collector/link/peers.h"
 #include "collector/link/zap.h"
 #include "common/arena.h"
 #include "common/check.h"
 #include "common/cleanup.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "proto/wire.h"
-
-#define ENDPOINTS_MAX      16
-#define ENDPOINT_BYTES_MAX 128
 
 /* What is told at most once a second however often it happens. */
 struct noise {
@@ -47,7 +44,8 @@ struct link {
     int64_t second_ms;        /* when the work of each second is due */
     bool reload;
     char letter[2];
-    char endpoints[ENDPOINTS_MAX][ENDPOINT_BYTES_MAX];
+    struct doors doors;
+    uint64_t files_max;
 };
 
 /* ── Counting and telling ── */
@@ -362,7 +360,6 @@ static void tell_counts(struct link *link)
 #include "collector/link/counts.def"
 #undef COUNT
     };
-    link->counts[LINK_open_files] = open_files();
     buffer_clear(&link->payload);
     for (size_t i = 0; i < LINK_COUNT_COUNT; i++)
         CHECK(buffer_format(&link->payload, NULL, "%s\"link_%s\":%llu", i == 0 ? "{" : ",", names[i],
@@ -373,9 +370,24 @@ static void tell_counts(struct link *link)
         count(link, LINK_engine_dropped_total);
 }
 
+/* Without descriptors libzmq 4.3.4 would spin in accept. Handshakes that lead nowhere end after 5 s and give
+ * theirs back. */
+static void guard_files(struct link *link)
+{
+    uint64_t files = link->counts[LINK_open_files] = open_files();
+    if (link->files_max == 0) return;
+    bool shut = files > (link->doors.shut ? link->files_max / 2 : link->files_max / 4 * 3);
+    if (shut == link->doors.shut) return;
+    doors_shut(&link->doors, shut);
+    if (shut) count(link, LINK_shut_total);
+    log_line(shut ? LOG_WARN : LOG_INFO, shut ? "not_listening" : "listening_again", "files=%llu of=%llu",
+        (unsigned long long)files, (unsigned long long)link->files_max);
+}
+
 static void work_of_each_second(struct link *link)
 {
     link->second_ms = link->mono_ms + 1000;
+    guard_files(link);
     refresh_book(link);
     peers_each(&link->peers, check_silence, link);
     tell_noise(link);
@@ -404,41 +416,6 @@ void link_reload(struct link *link)
 
 /* ── Opening and waiting ── */
 
-/* The i-th line of what the process before this one listened at, cut off the text; NULL if there is none. */
-static const char *next_line(char **text)
-{
-    const char *line = *text != NULL ? strsep(text, "\n") : NULL;
-    return line != NULL && line[0] != '\0' ? line : NULL;
-}
-
-/* A free port is chosen once: agents look for a restarted link where it was. */
-static int bind_one(struct link *link, size_t i, const char *endpoint, const char *earlier, struct error *err)
-{
-    size_t size = strlen(endpoint);
-    bool any_port = size > 2 && strcmp(endpoint + size - 2, ":*") == 0;
-    if (any_port && earlier != NULL && strncmp(earlier, endpoint, size - 1) == 0 &&
-        front_bind(link->front, earlier, link->endpoints[i], ENDPOINT_BYTES_MAX, NULL) == 0)
-        return 0;
-    return front_bind(link->front, endpoint, link->endpoints[i], ENDPOINT_BYTES_MAX, err);
-}
-
-static int listen_at(struct link *link, const struct link_options *options, struct error *err)
-{
-    if (options->listen_count == 0 || options->listen_count > ENDPOINTS_MAX)
-        return fail(err, ERROR_INPUT, "%zu addresses to listen at; 1 to %d are possible",
-            options->listen_count, ENDPOINTS_MAX);
-    AUTO_FREE char *path = check_format("%s/link.endpoints", options->run);
-    AUTO(buffer_fini) struct buffer before = {0}, text = {0};
-    (void)file_read(path, ENDPOINTS_MAX * ENDPOINT_BYTES_MAX, &before, NULL);
-    buffer_text(&before);
-    char *rest = (char *)before.data;
-    for (size_t i = 0; i < options->listen_count; i++) {
-        if (bind_one(link, i, options->listen[i], next_line(&rest), err) != 0) return -1;
-        if (buffer_format(&text, err, "%s\n", link->endpoints[i]) != 0) return -1;
-    }
-    return file_write_atomic(path, buffer_span(&text), 0644, err);
-}
-
 static int bind_all(struct link *link, const struct link_options *options, struct error *err)
 {
     if ((link->zap = zap_bind(link->zmq, err)) == NULL) return -1;
@@ -446,13 +423,14 @@ static int bind_all(struct link *link, const struct link_options *options, struc
     if ((link->out = role_bind(link->zmq, options->run, ROLE_LINK_OUT, err)) == NULL) return -1;
     if ((link->to_engine = role_connect(link->zmq, options->run, ROLE_ENGINE_DATA, err)) == NULL) return -1;
     if ((link->to_store = role_connect(link->zmq, options->run, ROLE_STORE_DATA, err)) == NULL) return -1;
-    return listen_at(link, options, err);
+    return doors_open(&link->doors, link->front, options->listen, options->listen_count, options->run, err);
 }
 
 struct link *link_open(const struct link_options *options, struct error *err)
 {
     struct link *link = check_alloc(sizeof *link);
     link->letter[0] = options->letter;
+    link->files_max = options->files_max;
     link->book.path = options->agents_file;
     link->zmq = zmq_ctx_new();
     CHECK(link->zmq != NULL);
@@ -480,7 +458,7 @@ void link_close(struct link *link)
 
 const char *link_endpoint(const struct link *link, size_t i)
 {
-    return link->endpoints[i];
+    return link->doors.endpoints[i];
 }
 
 int link_wait(struct link *link, int fd, int timeout_ms, struct error *err)

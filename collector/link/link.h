@@ -37,7 +37,8 @@ struct link_options {
     const char *run; /* directory of the roles' sockets */
     const char *agents_file;
     const struct key_pair *key;
-    char letter; /* of this collector */
+    char letter;        /* of this collector */
+    uint64_t files_max; /* RLIMIT_NOFILE: above three quarters link stops listening, 0 never */
 };
 
 /* Binds everything. Strings of the options are borrowed until link_close. */

@@ -43,7 +43,8 @@ static int run(struct link *link, int signals, struct error *err)
     return 0;
 }
 
-static struct link *open_link(const struct config *config, struct key_pair *key, struct error *err)
+static struct link *open_link(
+    const struct config *config, struct key_pair *key, uint64_t files_max, struct error *err)
 {
     const struct config_collector *collector = &config->collector;
     const struct link_options options = {.listen = (const char *const *)collector->listen.items,
@@ -51,7 +52,8 @@ static struct link *open_link(const struct config *config, struct key_pair *key,
         .run = collector->run,
         .agents_file = collector->agents_file,
         .key = key,
-        .letter = collector->letter[0]};
+        .letter = collector->letter[0],
+        .files_max = files_max};
     if (limits_memory(LINK_MEMORY_BYTES_MAX, err) != 0) return NULL;
     if (keys_load(collector->key_file, key, err) != 0) return NULL;
     return link_open(&options, err);
@@ -63,7 +65,7 @@ int link_main(const struct config *config)
     struct key_pair key = {0};
     uint64_t files = limits_raise_files();
     AUTO_CLOSE int signals = open_signals(&err);
-    struct link *link = signals >= 0 ? open_link(config, &key, &err) : NULL;
+    struct link *link = signals >= 0 ? open_link(config, &key, files, &err) : NULL;
     key_pair_fini(&key); /* libzmq has its own copy */
     if (link == NULL) {
         log_error("link_failed", &err, "while=starting");

@@ -1,5 +1,6 @@
-#include <netinet/in.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct site {
     void *zmq; /* of agents, engine and store */
     void *engine, *store;
     struct link *link;
+    uint64_t files_max;
     int64_t later_ms; /* added to the clock that link is given */
     struct role_header header;
     struct buffer payload, second;
@@ -54,16 +56,17 @@ static void open_link(struct site *site)
         .run = site->directory,
         .agents_file = site->book_path,
         .key = &site->collector,
-        .letter = 'A'};
+        .letter = 'A',
+        .files_max = site->files_max};
     struct error err = {0};
     site->link = link_open(&options, &err);
     if (site->link == NULL) fprintf(stderr, "%s\n", err.text);
     CU_ASSERT_PTR_NOT_NULL_FATAL(site->link);
 }
 
-static struct site *site_new(void)
+static void site_init(struct site *site, uint64_t files_max)
 {
-    struct site *site = check_alloc(sizeof *site);
+    site->files_max = files_max;
     scratch_make(site->directory);
     snprintf(site->book_path, sizeof site->book_path, "%s/agents", site->directory);
     make_pair(&site->collector);
@@ -75,6 +78,12 @@ static struct site *site_new(void)
     site->engine = role_bind(site->zmq, site->directory, ROLE_ENGINE_DATA, &err);
     site->store = role_bind(site->zmq, site->directory, ROLE_STORE_DATA, &err);
     open_link(site);
+}
+
+static struct site *site_new(void)
+{
+    struct site *site = check_alloc(sizeof *site);
+    site_init(site, 0);
     return site;
 }
 
@@ -372,18 +381,63 @@ static void a_broken_book_leaves_the_old_one_in_force(void)
     site_free(site);
 }
 
+/* A TCP connection to link, -1 if it does not come about at once. */
+static int connect_raw(struct site *site)
+{
+    unsigned port = 0;
+    CU_ASSERT_EQUAL_FATAL(sscanf(link_endpoint(site->link, 0), "tcp://127.0.0.1:%u", &port), 1);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CU_ASSERT_FATAL(fd >= 0);
+    connect(fd, (struct sockaddr *)&address, sizeof address);
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    if (poll(&ready, 1, 50) == 1 && !(ready.revents & (POLLERR | POLLHUP))) return fd;
+    close(fd);
+    return -1;
+}
+
+static bool kept_out(struct site *site)
+{
+    int fd = connect_raw(site);
+    if (fd >= 0) close(fd);
+    return fd < 0;
+}
+
+static void link_stops_listening_before_descriptors_run_out(void)
+{
+    struct site *site = check_alloc(sizeof *site);
+    site_init(site, 400);
+    void *agent = agent_new(site, 0);
+    say_hello(agent);
+    UNTIL(site, heard(agent, WIRE_WELCOME));
+    int sockets[300]; /* two descriptors each, as both ends are in this process */
+    size_t count = 0;
+    while (count < ARRAY_COUNT(sockets) && (sockets[count] = connect_raw(site)) >= 0) {
+        count++;
+        if (count % 20 == 0) turn(site);
+    }
+    CU_ASSERT(count > 100);
+    site->later_ms += 2000;
+    UNTIL(site, (site->later_ms += 100, counted(site, LINK_shut_total, 1)));
+    UNTIL(site, kept_out(site));
+    send_batch(agent, 1); /* who is in goes on */
+    UNTIL(site, got(site, site->store, ROLE_FRAME));
+    while (count > 0) close(sockets[--count]);
+    UNTIL(site, (site->later_ms += 100, !kept_out(site)));
+    assert_a_legitimate_agent_goes_on(site);
+    CU_ASSERT_EQUAL(link_count(site->link, LINK_shut_total), 1);
+    zmq_close(agent);
+    site_free(site);
+}
+
 static void garbage_on_the_port_hurts_nobody(void)
 {
     struct site *site = site_new();
-    unsigned port = 0;
-    CU_ASSERT_EQUAL_FATAL(sscanf(link_endpoint(site->link, 0), "tcp://127.0.0.1:%u", &port), 1);
     int sockets[20];
     for (size_t i = 0; i < ARRAY_COUNT(sockets); i++) {
-        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-        struct sockaddr_in address = {.sin_family = AF_INET,
-            .sin_port = htons((uint16_t)port),
-            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        CU_ASSERT_EQUAL_FATAL(connect(sockets[i], (struct sockaddr *)&address, sizeof address), 0);
+        sockets[i] = connect_raw(site);
+        CU_ASSERT_FATAL(sockets[i] >= 0);
         char garbage[1000];
         memset(garbage, i % 2 ? 0xFF : 'G', sizeof garbage);
         /* Every third one says nothing at all, and one begins like ZMTP 3.0 with CURVE. */
@@ -545,6 +599,7 @@ UNIT_MAIN("link", {"a hello is welcomed and told to the engine", hello_is_welcom
     {"a revoked key stops with the next message", a_revoked_key_stops_with_the_next_message},
     {"a broken book leaves the old one in force", a_broken_book_leaves_the_old_one_in_force},
     {"garbage on the port hurts nobody", garbage_on_the_port_hurts_nobody},
+    {"link stops listening before descriptors run out", link_stops_listening_before_descriptors_run_out},
     {"oversized frames cost the connection", oversized_frames_cost_the_connection},
     {"a frame just above the limit is refused and counted",
         a_frame_just_above_the_limit_is_refused_and_counted},
