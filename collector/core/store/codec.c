@@ -29,79 +29,74 @@ static size_t packed_bytes(size_t count, unsigned width)
     return (count * width + 7) / 8;
 }
 
-/* The cheapest width for values - base, given how many of them need how many bits. */
-static struct packing packing_of(const size_t histogram[65], size_t count, uint64_t base)
+/* A patch is its position and the bits above the width. */
+static size_t patch_bytes(unsigned bits, unsigned width)
 {
-    struct packing best = {.base = base, .bytes = SIZE_MAX};
-    size_t patches = 0, patch_bytes[65] = {0};
-    for (unsigned width = 65; width-- > 0;) {
-        size_t bytes = packed_bytes(count, width) + (patches > 0 ? 1 : 0);
-        /* A patch is its position and the bits above the width. */
-        for (unsigned wide_bits = width + 1; wide_bits <= 64 && patches > 0; wide_bits++)
-            if (histogram[wide_bits] > 0) {
-                patch_bytes[wide_bits] = 1 + (wide_bits - width + 6) / 7;
-                bytes += histogram[wide_bits] * patch_bytes[wide_bits];
-            }
-        if (bytes < best.bytes) {
-            best.bytes = bytes;
-            best.width = width;
-        }
-        patches += histogram[width];
-        if (patches == count) break;
+    return 1 + (bits - width + 6) / 7;
+}
+
+/* The cheapest width for values - base, given how many of them need how many bits, at most `most`. */
+static struct packing packing_of(const unsigned histogram[65], unsigned most, size_t count, uint64_t base)
+{
+    struct packing best = {.base = base, .width = most, .bytes = packed_bytes(count, most)};
+    size_t patches = histogram[most];
+    for (unsigned width = most; width-- > 0 && patches * 2 < best.bytes; patches += histogram[width]) {
+        size_t bytes = packed_bytes(count, width) + 1;
+        for (unsigned bits = width + 1; bits <= most; bits++)
+            bytes += histogram[bits] * patch_bytes(bits, width);
+        if (bytes >= best.bytes) continue;
+        best.bytes = bytes;
+        best.width = width;
     }
     return best;
 }
 
 static struct packing packing_at(const uint64_t *values, size_t count, uint64_t base)
 {
-    size_t histogram[65] = {0};
-    for (size_t i = 0; i < count; i++) histogram[bit_width(values[i] - base)]++;
-    return packing_of(histogram, count, base);
+    /* Four counters for each width, so that equal neighbours do not wait for each other's increment. */
+    uint8_t counters[4][72] = {{0}};
+    unsigned histogram[65];
+    uint64_t any = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t above = values[i] - base;
+        any |= above;
+        counters[i % 4][bit_width(above)]++;
+    }
+    unsigned most = bit_width(any);
+    for (unsigned bits = 0; bits <= most; bits++)
+        histogram[bits] =
+            (unsigned)counters[0][bits] + counters[1][bits] + counters[2][bits] + counters[3][bits];
+    return packing_of(histogram, most, count, base);
 }
 
-/* Tries the minimum as base and, against a few low outliers such as a counter's reset, a low quantile: the
- * largest of four interleaved minima. What lies below the base wraps round to a large value and so becomes a
- * patch. */
+static void sort_lanes(int64_t *lanes, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        int64_t lane = lanes[i];
+        size_t at = i;
+        for (; at > 0 && lanes[at - 1] > lane; at--) lanes[at] = lanes[at - 1];
+        lanes[at] = lane;
+    }
+}
+
+/* Tries the minimum as base and, against low outliers such as a counter's reset, the third and sixth lowest
+ * of eight interleaved minima. What lies below the base wraps round to a large value and so becomes a patch.
+ */
 static struct packing packing_row(const uint64_t *values, size_t count)
 {
-    int64_t minima[4] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
-    for (size_t i = 0; i < count; i++)
-        if ((int64_t)values[i] < minima[i % 4]) minima[i % 4] = (int64_t)values[i];
-    int64_t least = minima[0], low = minima[0];
-    for (size_t i = 1; i < 4 && i < count; i++) {
-        if (minima[i] < least) least = minima[i];
-        if (minima[i] > low) low = minima[i];
+    enum { LANES = 8 };
+    static const size_t candidates[] = {2, 5};
+    int64_t minima[LANES];
+    for (size_t lane = 0; lane < LANES; lane++) minima[lane] = (int64_t)values[lane < count ? lane : 0];
+    for (size_t i = LANES; i < count; i++)
+        if ((int64_t)values[i] < minima[i % LANES]) minima[i % LANES] = (int64_t)values[i];
+    sort_lanes(minima, LANES);
+    struct packing best = packing_at(values, count, (uint64_t)minima[0]);
+    for (size_t i = 0; i < 2 && best.width > 1 && minima[candidates[i]] != minima[0]; i++) {
+        struct packing other = packing_at(values, count, (uint64_t)minima[candidates[i]]);
+        if (other.bytes < best.bytes) best = other;
     }
-    struct packing best = packing_at(values, count, (uint64_t)least);
-    if (low == least || best.width <= 1) return best;
-    struct packing other = packing_at(values, count, (uint64_t)low);
-    return other.bytes < best.bytes ? other : best;
-}
-
-static void sort_ascending(int64_t *values, size_t count)
-{
-    for (size_t gap = 57; gap > 0; gap = gap == 1 ? 0 : gap * 10 / 23 + (gap * 10 / 23 == 0))
-        for (size_t i = gap; i < count; i++) {
-            int64_t value = values[i];
-            size_t at = i;
-            for (; at >= gap && values[at - gap] > value; at -= gap) values[at] = values[at - gap];
-            values[at] = value;
-        }
-}
-
-/* The same with more candidates, for the row that was chosen. */
-static void refine_packing(const uint64_t *values, size_t count, struct packing *best)
-{
-    static const size_t ranks[] = {1, 2, 4, 8};
-    int64_t sorted[CODEC_CHUNK];
-    if (best->width <= 1 || count < 16) return;
-    memcpy(sorted, values, count * sizeof *sorted);
-    sort_ascending(sorted, count);
-    for (size_t i = 0; i < sizeof ranks / sizeof ranks[0] && ranks[i] < count / 4; i++) {
-        if (sorted[ranks[i]] == sorted[0]) continue;
-        struct packing other = packing_at(values, count, (uint64_t)sorted[ranks[i]]);
-        if (other.bytes < best->bytes) *best = other;
-    }
+    return best;
 }
 
 static uint8_t *pack(const uint64_t *values, size_t count, uint64_t base, unsigned width, uint8_t *out)
@@ -206,7 +201,6 @@ static uint8_t *encode_chunk(const int64_t *values, size_t count, struct chunk_c
             row = i;
         }
     }
-    refine_packing(rows[row], count, &best);
     static const enum chunk_mode modes[] = {CHUNK_FRAME, CHUNK_DELTA, CHUNK_DELTA2};
     return put_packed(out, modes[row], rows[row], count, &best, row == 0 ? context.value : 0);
 }
