@@ -42,7 +42,7 @@ static struct store *store_new(const struct store_options *options)
 
 static int take_lock(struct store *store, struct error *err)
 {
-    AUTO_FREE char *path = check_format("%s/lock", store->directory);
+    AUTO_FREE char *path = check_format("%s/store.lock", store->directory);
     store->lock = file_lock(path, err);
     if (store->lock >= 0) return 0;
     if (err != NULL && err->kind == ERROR_AGAIN) fail_context(err, "another collector uses this store");

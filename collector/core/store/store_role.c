@@ -17,6 +17,7 @@
 #define IDLE_MS          500   /* how often sealing is looked at when nothing arrives */
 #define TROUBLE_MS       10000 /* how often the same trouble is logged */
 #define SEAL_RETRY_MS    1000
+#define REOPEN_MS        1000
 #define CREDIT_MIN       4
 #define LABELS_ASKED_MAX LIMIT_LABELS
 
@@ -32,7 +33,9 @@ struct store_role {
     const struct config *config;
     void *control, *data, *ask; /* receiving */
     void *out;                  /* to link */
-    struct store *store;
+    struct store *store;        /* NULL while it cannot be opened */
+    char unopened[256];         /* why */
+    int64_t opened_mono_ms;
     struct debtor *debtors;
     size_t debtor_count, debtor_capacity;
     size_t group_batches;
@@ -242,6 +245,7 @@ static json_t *answer_counts(struct store_role *role, const json_t *question)
 static json_t *answer_ready(struct store_role *role, const json_t *question)
 {
     (void)question;
+    if (role->store == NULL) return json_pack("{s:b, s:s}", "ready", 0, "reason", role->unopened);
     bool troubled = role->trouble_ms != 0 && clock_mono_ms() - role->trouble_ms < TROUBLE_MS;
     return troubled ? json_pack("{s:b, s:s}", "ready", 0, "reason", "the store cannot write; see the log")
                     : json_pack("{s:b}", "ready", 1);
@@ -272,8 +276,10 @@ static json_t *answer_heads(struct store_role *role, const json_t *question)
 
 static const struct {
     const char *word;
+    bool needs_store;
     json_t *(*answer)(struct store_role *role, const json_t *question); /* bytes, if any, in role->second */
-} questions[] = {{"counts", answer_counts}, {"ready", answer_ready}, {"heads", answer_heads}};
+} questions[] = {
+    {"counts", true, answer_counts}, {"ready", false, answer_ready}, {"heads", true, answer_heads}};
 
 static json_t *answer(struct store_role *role)
 {
@@ -282,7 +288,10 @@ static json_t *answer(struct store_role *role)
     json_t *result = NULL;
     buffer_clear(&role->second);
     for (size_t i = 0; word != NULL && result == NULL && i < ARRAY_COUNT(questions); i++)
-        if (strcmp(questions[i].word, word) == 0) result = questions[i].answer(role, question);
+        if (strcmp(questions[i].word, word) == 0)
+            result = questions[i].needs_store && role->store == NULL
+                         ? json_pack("{s:s}", "error", role->unopened)
+                         : questions[i].answer(role, question);
     if (result == NULL) result = json_pack("{s:s}", "error", "unknown question");
     json_decref(question);
     return result;
@@ -320,6 +329,27 @@ static bool seal(struct store_role *role)
     return false;
 }
 
+static void take_note(void *owner, const char *text)
+{
+    (void)owner;
+    log_line(LOG_ERROR, "store_note", "text=\"%s\"", text);
+}
+
+/* Tried again while it fails: without a store nothing is acknowledged, but core goes on judging. */
+static void open_store(struct store_role *role)
+{
+    struct error err = {0};
+    const struct store_options options = {.directory = role->config->collector.data,
+        .retention_days = role->config->collector.retention_seconds_days};
+    int64_t now_ms = clock_mono_ms();
+    if (role->opened_mono_ms != 0 && now_ms - role->opened_mono_ms < REOPEN_MS) return;
+    role->opened_mono_ms = now_ms;
+    role->store = store_open(&options, clock_wall_ms(), take_note, NULL, &err);
+    if (role->store != NULL) return;
+    snprintf(role->unopened, sizeof role->unopened, "%s", err.text);
+    log_trouble(role, "store_not_opened", &err);
+}
+
 static void run(struct store_role *role)
 {
     enum { CONTROL, ASK, DATA, ITEMS };
@@ -330,19 +360,15 @@ static void run(struct store_role *role)
     do {
         int64_t pause_ms = role->committed_ms + STORE_ROLE_PAUSE_MS - clock_mono_ms();
         bool pausing = pause_ms > 0 && pause_ms <= STORE_ROLE_PAUSE_MS;
+        bool listening = !pausing && role->store != NULL; /* without a store, frames wait in the socket */
         long wait_ms = more ? 0 : pausing ? (long)pause_ms : IDLE_MS;
-        if (zmq_poll(items, pausing ? DATA : ITEMS, wait_ms) < 0 && zmq_errno() != EINTR) return;
+        if (zmq_poll(items, listening ? ITEMS : DATA, wait_ms) < 0 && zmq_errno() != EINTR) return;
+        if (role->store == NULL) open_store(role);
         answer_all(role);
-        if (!pausing) drain(role);
-        more = seal(role);
+        if (listening) drain(role);
+        more = role->store != NULL && seal(role);
     } while (!(items[CONTROL].revents & ZMQ_POLLIN));
-    drain(role);
-}
-
-static void take_note(void *owner, const char *text)
-{
-    (void)owner;
-    log_line(LOG_ERROR, "store_note", "text=\"%s\"", text);
+    if (role->store != NULL) drain(role);
 }
 
 static int open_sockets(struct store_role *role, void *zmq, struct error *err)
@@ -356,24 +382,17 @@ static int open_sockets(struct store_role *role, void *zmq, struct error *err)
     return (role->out = role_connect(zmq, where, ROLE_LINK_OUT, err)) != NULL ? 0 : -1;
 }
 
-static int open_store(struct store_role *role, struct error *err)
-{
-    const struct store_options options = {.directory = role->config->collector.data,
-        .retention_days = role->config->collector.retention_seconds_days};
-    role->store = store_open(&options, clock_wall_ms(), take_note, NULL, err);
-    return role->store != NULL ? 0 : -1;
-}
-
 int store_role_main(void *zmq, const struct config *config)
 {
     struct store_role role = {.config = config, .arena.bytes_max = LIMIT_DECODE_BYTES};
     struct error err = {0};
-    int result = open_store(&role, &err);
-    if (result == 0) result = open_sockets(&role, zmq, &err);
-    if (result == 0)
+    int result = open_sockets(&role, zmq, &err);
+    if (result == 0) {
+        open_store(&role);
         run(&role);
-    else
+    } else {
         log_error("store_role_failed", &err, "%s", "role=store");
+    }
     store_close(role.store);
     void *const sockets[] = {role.control, role.data, role.ask, role.out};
     for (size_t i = 0; i < ARRAY_COUNT(sockets); i++)

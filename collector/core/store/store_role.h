@@ -19,8 +19,11 @@
 #define STORE_ROLE_PAUSE_MS                                                                                  \
     20 /* after a commit: what arrives meanwhile shares the next one's wakeup and sync */
 
-/* Runs until told to stop or its context is shut down; then commits what it has taken and acknowledges it.
- * Returns 0, or -1 if it could not start (logged). */
+/* A store that cannot be opened (a full disk, a later version) is tried again each second, told in the log
+ * and to "ready"; meanwhile nothing is acknowledged.
+ *
+ * Runs until told to stop or its context is shut down; then commits what it has taken and acknowledges it.
+ * Returns 0, or -1 if it has no sockets (logged). */
 int store_role_main(void *zmq, const struct config *config);
 
 #endif

@@ -1,13 +1,16 @@
 /* The store role between a link and a web process, which are played here. */
 #include <jansson.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "collector/contract/roles.h"
 #include "collector/core/store/store_read.h"
 #include "collector/core/store/store_role.h"
 #include "common/check.h"
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "proto/wire.h"
 #include "tests/support/scratch.h"
@@ -51,10 +54,13 @@ static void stop_role(void)
     zmq_ctx_term(t.zmq);
 }
 
-static void begin(void)
+static void begin_in(const char *data)
 {
     memset(&t, 0, sizeof t);
-    scratch_make(t.data);
+    if (data != NULL)
+        memcpy(t.data, data, sizeof t.data);
+    else
+        scratch_make(t.data);
     scratch_make(t.run);
     t.config.collector.data = t.data;
     t.config.collector.run = t.run;
@@ -66,6 +72,11 @@ static void begin(void)
     t.ask = role_connect(t.own, t.run, ROLE_STORE_ASK, &err);
     CU_ASSERT_FATAL(t.link_in != NULL && t.data_out != NULL && t.ask != NULL);
     start_role();
+}
+
+static void begin(void)
+{
+    begin_in(NULL);
 }
 
 static void end(void)
@@ -238,9 +249,35 @@ static void questions_are_answered(void)
     end();
 }
 
+static void a_store_that_cannot_be_opened_is_told_and_tried_again(void)
+{
+    char data[SCRATCH_SIZE];
+    sqlite3 *db = NULL;
+    scratch_make(data);
+    AUTO_FREE char *path = check_format("%s/journal.db", data);
+    CU_ASSERT_FATAL(sqlite3_open(path, &db) == SQLITE_OK);
+    CU_ASSERT(sqlite3_exec(
+                  db, "PRAGMA user_version = 99; PRAGMA application_id = 1179404849", NULL, NULL, NULL) == 0);
+    sqlite3_close(db);
+    begin_in(data);
+    json_t *answer = ask("{\"ask\": \"ready\"}");
+    CU_ASSERT(json_is_false(json_object_get(answer, "ready")));
+    CU_ASSERT(strstr(json_string_value(json_object_get(answer, "reason")), "version 99") != NULL);
+    json_decref(answer);
+    answer = ask("{\"ask\": \"counts\"}");
+    CU_ASSERT(json_object_get(answer, "error") != NULL);
+    json_decref(answer);
+    send_batch(1, true, clock_wall_ms(), 1);
+    CU_ASSERT(unlink(path) == 0);
+    CU_ASSERT(receive_message().kind == WIRE_ACK); /* what waited is taken */
+    end();
+}
+
 UNIT_MAIN("store role",
     {"batches are acknowledged, and repeated ones again", batches_are_acknowledged_and_repeated_ones_again},
     {"an unknown id is asked for", an_unknown_id_is_asked_for},
     {"a hello is told what is received, also after a restart",
         a_hello_is_told_what_is_received_also_after_a_restart},
-    {"questions are answered", questions_are_answered})
+    {"questions are answered", questions_are_answered},
+    {"a store that cannot be opened is told and tried again",
+        a_store_that_cannot_be_opened_is_told_and_tried_again})
