@@ -53,6 +53,7 @@ struct agent {
     char host[LIMIT_HOST_BYTES + 1];
     uint32_t model_host; /* MODEL_NONE: neither in the config nor enrolled */
     bool connected;
+    bool excused; /* was there when link went: its silence is ours */
     uint64_t connection;
     uint64_t incarnation;
     struct received received;

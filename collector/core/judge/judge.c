@@ -264,13 +264,59 @@ static int take_frame(struct judge *judge, const struct role_header *header, str
     return 0;
 }
 
-static int take_link_counts(struct judge *judge, struct span payload, struct error *err)
+/* ── Link's absence ── */
+
+#define PRESENT_MS 5000
+
+static bool link_is_away(const struct judge *judge, int64_t now_ms)
+{
+    return judge->link_ms != 0 && now_ms - judge->link_ms > JUDGE_DEAF_MS;
+}
+
+/* Whoever spoke until link went cannot be blamed for what follows. */
+static void become_deaf(struct judge *judge)
+{
+    if (judge->deaf) return;
+    judge->deaf = true;
+    for (size_t i = 0; i < judge->agents.count; i++) {
+        struct agent *agent = judge->agents.items[i];
+        agent->excused = agent->connected && judge->link_ms - agent->heard_ms <= PRESENT_MS;
+    }
+}
+
+/* While link is away and a little longer the engine is told that those who were there still are: nobody is
+ * silent whom nobody could hear. What they measured is missing all the same, and the engine knows that by
+ * itself. */
+static void excuse_silence(struct judge *judge, int64_t now_ms)
+{
+    bool away = link_is_away(judge, now_ms);
+    if (away) become_deaf(judge);
+    if (!judge->deaf || (away && now_ms - judge->link_ms > JUDGE_DEAF_MAX_MS)) return;
+    if (!away && now_ms >= judge->deaf_until_ms) {
+        judge->deaf = false;
+        return;
+    }
+    for (size_t i = 0; i < judge->agents.count; i++) {
+        const struct agent *agent = judge->agents.items[i];
+        if (agent->excused && agent->model_host != MODEL_NONE)
+            engine_heard(judge->engine, agent->model_host, now_ms);
+    }
+}
+
+static int take_link_counts(struct judge *judge, struct span payload, int64_t now_ms, struct error *err)
 {
     json_t *counts = json_loadb((const char *)payload.data, payload.size, 0, NULL);
     if (!json_is_object(counts)) {
         json_decref(counts);
         return fail(err, ERROR_INPUT, "link's counts are no JSON object");
     }
+    int64_t batches = json_integer_value(json_object_get(counts, "link_batches_total"));
+    if (batches < judge->link_batches || link_is_away(judge, now_ms)) {
+        become_deaf(judge);
+        judge->deaf_until_ms = now_ms + JUDGE_DEAF_GRACE_MS;
+    }
+    judge->link_batches = batches;
+    judge->link_ms = now_ms;
     json_decref(judge->link_counts);
     judge->link_counts = counts;
     return 0;
@@ -282,7 +328,7 @@ int judge_take(struct judge *judge, const struct role_header *header, struct spa
     switch (header->message) {
     case ROLE_FRAME:
     case ROLE_AGENT_UP: return take_frame(judge, header, payload, arrival_ms, now_ms, err);
-    case ROLE_COUNTS: return take_link_counts(judge, payload, err);
+    case ROLE_COUNTS: return take_link_counts(judge, payload, now_ms, err);
     case ROLE_AGENT_DOWN: {
         struct agent *agent = agents_get(&judge->agents, header->key);
         if (agent != NULL) gone(judge, agent, header, now_ms);
@@ -382,6 +428,7 @@ void judge_note(
 void judge_tick(struct judge *judge, int64_t now_ms)
 {
     struct engine_output output = {0};
+    excuse_silence(judge, now_ms);
     engine_step(judge->engine, now_ms, &output);
     take_steps(judge, &output, now_ms);
     take_due(judge, now_ms);

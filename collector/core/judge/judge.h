@@ -25,6 +25,10 @@
 #define JUDGE_LATE_SHARE  0.20  /* and only if it changed by more */
 #define JUDGE_ASK_DICT_MS 5000  /* an agent is asked for its dictionary at most so often */
 
+#define JUDGE_DEAF_MS       2500 /* link tells its counts each second: without them it is we who hear nothing */
+#define JUDGE_DEAF_MAX_MS   30000 /* link away for longer: silence is silence again, and ours */
+#define JUDGE_DEAF_GRACE_MS 10000 /* after link is back: agents come again with jitter */
+
 /* Where it speaks to. None of them blocks; each returns false if the message was not taken. */
 struct judge_io {
     bool (*to_agent)(void *owner, const char *key, const char *host, struct span frame);

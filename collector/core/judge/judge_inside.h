@@ -38,7 +38,11 @@ struct judge {
     uint32_t *late_sent_ms;  /* as in the plans now in force */
     int64_t start_ms, rebuilt_ms, late_told_ms, snapshot_ms, presence_ms;
     bool restored;
-    json_t *link_counts; /* what link says of itself, NULL nothing yet */
+    json_t *link_counts;   /* what link says of itself, NULL nothing yet */
+    int64_t link_ms;       /* when it said so last, 0 never */
+    int64_t link_batches;  /* its counter: smaller than before means that it was restarted */
+    int64_t deaf_until_ms; /* link was away: agents may still be on their way back; 0 not deaf */
+    bool deaf;
     struct judge_counts counts;
     struct arena arena; /* of the frame under way */
     struct buffer frame;

@@ -372,6 +372,48 @@ static void link_s_own_counts_stand_beside_ours(void)
     end();
 }
 
+static void link_says(const char *counts)
+{
+    struct role_header header = role_header_of(ROLE_COUNTS, now_ms);
+    CU_ASSERT_EQUAL(judge_take(judge, &header, span_text(counts), now_ms, now_ms, NULL), 0);
+}
+
+/* Seconds with link's own word each. */
+static void seconds_with_link(int count, unsigned mask, const char *counts)
+{
+    for (int i = 0; i < count; i++) {
+        link_says(counts);
+        seconds(1, mask, 0);
+    }
+}
+
+static void nobody_is_silent_while_link_is_away(void)
+{
+    static const struct {
+        const char *label;
+        int away;          /* seconds without link */
+        const char *after; /* its counts when it is back */
+        int missing;       /* seconds that agents 2 and 3 take to come back after that */
+        bool opens;
+    } cases[] = {
+        {"link restarts, an agent takes its time", 1, "{\"link_batches_total\": 1}", 8, false},
+        {"link hangs and goes on", 8, "{\"link_batches_total\": 200}", 6, false},
+        {"an agent does not come back", 1, "{\"link_batches_total\": 1}", 30, true},
+        {"link was there all the time", 0, "{\"link_batches_total\": 200}", 12, true},
+        {"link stays away", 60, "{\"link_batches_total\": 1}", 0, true},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        begin(3);
+        seconds_with_link(40, 0xe, "{\"link_batches_total\": 100}");
+        seconds(cases[i].away, 0, 0);
+        seconds_with_link(cases[i].missing, 0x2, cases[i].after);
+        seconds_with_link(5, 0xe, "{\"link_batches_total\": 300}");
+        CU_ASSERT_EQUAL(heard.steps > 0, cases[i].opens);
+        if ((heard.steps > 0) != cases[i].opens) printf("%s: %zu steps\n", cases[i].label, heard.steps);
+        end();
+    }
+}
+
 UNIT_MAIN("core judge",
     {"a silent observer is replaced and comes back without flapping",
         a_silent_observer_is_replaced_and_comes_back_without_flapping},
@@ -382,4 +424,5 @@ UNIT_MAIN("core judge",
     {"steps are repeated until recorded and survive a restart",
         steps_are_repeated_until_recorded_and_survive_a_restart},
     {"a snapshot cut anywhere is refused without harm", a_snapshot_cut_anywhere_is_refused_without_harm},
+    {"nobody is silent while link is away", nobody_is_silent_while_link_is_away},
     {"link's own counts stand beside ours", link_s_own_counts_stand_beside_ours})
