@@ -190,9 +190,9 @@ static void refuses_when_full(void)
 
 static void refuses_what_is_no_delivery(void)
 {
-    static const char *const texts[] = {"{}", "{\"id\":1}", "[]",
-        "{\"id\":\"a\",\"hook\":\"h\",\"incident\":\"A\",\"step\":\"\",\"number\":1,\"at\":\"x\",\"message\":"
-        "{}}"};
+    static const char bad_time[] = "{\"id\":\"a\",\"hook\":\"h\",\"incident\":\"A-1\",\"step\":\"opened\","
+                                   "\"number\":1,\"at\":\"noon\",\"message\":{}}";
+    static const char *const texts[] = {"{}", "{\"id\":1}", "[]", bad_time};
     struct queue *queue = queue_new(1);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         json_t *object = json_loads(texts[i], 0, NULL);
