@@ -169,10 +169,18 @@ static int bound(const char *host, uint16_t port, int type, uint16_t *got)
     return fd;
 }
 
+const char *peer_host(void)
+{
+    static char host[INET_ADDRSTRLEN];
+    unsigned id = (unsigned)getpid();
+    snprintf(host, sizeof host, "127.%u.%u.%u", 64 + (id >> 16) % 64, (id >> 8) % 256, id % 256);
+    return host;
+}
+
 uint16_t peer_free_port(void)
 {
     uint16_t port;
-    close(bound("127.0.0.1", 0, SOCK_STREAM, &port));
+    close(bound(peer_host(), 0, SOCK_STREAM, &port));
     return port;
 }
 
@@ -242,10 +250,10 @@ void peer_stop(struct peer *peer)
 
 static bool accepts(uint16_t port)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    struct sockaddr_storage address;
+    socklen_t size = place(peer_host(), port, &address);
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connected = connect(fd, (struct sockaddr *)&address, size) == 0;
     close(fd);
     return connected;
 }
@@ -264,7 +272,7 @@ bool peer_spawn(struct peer *peer, const char *directory, uint16_t port, const c
         execvp(copies[0], copies);
         _exit(127);
     }
-    snprintf(peer->url, sizeof peer->url, "http://127.0.0.1:%u/", port);
+    snprintf(peer->url, sizeof peer->url, "http://%s:%u/", peer_host(), port);
     for (int tries = 0; tries < 500; tries++) {
         if (accepts(port)) return true;
         if (waitpid(peer->pid, NULL, WNOHANG) == peer->pid) break;

@@ -34,11 +34,15 @@ void peer_start_at(
     struct peer *peer, const char *host, uint16_t port, enum peer_manner manner, const char *text);
 void peer_stop(struct peer *peer);
 
-/* A port that nothing listens on just now. */
+/* A loopback address that is this process's alone (127.64.0.0/10 by its id): tests that run side by side do
+ * not take each other's ports. */
+const char *peer_host(void);
+
+/* A port that nothing listens on at peer_host. */
 uint16_t peer_free_port(void);
 
-/* Starts a program that serves `port` and waits until it accepts. False: it is not installed, or did not
- * begin within 10 s. Its output goes to LOG in `directory`. */
+/* Starts a program that serves `port` at peer_host and waits until it accepts. False: it is not installed, or
+ * did not begin within 10 s. Its output goes to LOG in `directory`. */
 bool peer_spawn(struct peer *peer, const char *directory, uint16_t port, const char *const argv[]);
 
 /* A name server on a free UDP port. Rows "name address address…", "name NXDOMAIN", "name SERVFAIL", "name

