@@ -96,6 +96,7 @@ static void wrong_usage_and_missing_files_have_codes_of_their_own(void)
     scratch_make(scratch);
     int code = -1;
     AUTO_FREE char *usage = run(&code, (const char *const[]){"check", "--lve", NULL});
+    CU_ASSERT_STRING_EQUAL(usage, "");
     CU_ASSERT_EQUAL(code, CLI_USAGE);
     AUTO_FREE char *missing = run(&code, (const char *const[]){"check", "/nonexistent/x.yaml", NULL});
     CU_ASSERT_EQUAL(code, CLI_FAILED);
