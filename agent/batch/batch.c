@@ -253,9 +253,9 @@ static void keep_new_entries(struct batch *b, const struct filling *f, const str
 static void take_out(struct batch *b, const struct filling *f)
 {
     b->value_count -= f->values;
-    memmove(b->values, b->values + f->values, b->value_count * sizeof *b->values);
+    if (b->value_count > 0) memmove(b->values, b->values + f->values, b->value_count * sizeof *b->values);
     b->probe_count -= f->probes;
-    memmove(b->probes, b->probes + f->probes, b->probe_count * sizeof *b->probes);
+    if (b->probe_count > 0) memmove(b->probes, b->probes + f->probes, b->probe_count * sizeof *b->probes);
     if (f->values > 0)
         for (size_t i = 0; i < b->value_count; i++) b->dictionary.list[b->values[i].position].value_slot = i;
 }

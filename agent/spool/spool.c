@@ -255,7 +255,8 @@ void spool_sizes(const struct spool *s, struct spool_sizes *sizes)
 {
     uint64_t only_in_memory = 0;
     for (size_t i = 0; i < s->entry_count; i++) only_in_memory += s->entries[i].state != ENTRY_WRITTEN;
-    *sizes = (struct spool_sizes){.disk_bytes = s->index.bytes, .memory_bytes = s->memory_bytes,
+    *sizes = (struct spool_sizes){.disk_bytes = s->index.bytes, .disk_batches = s->index.batches,
+        .memory_bytes = s->memory_bytes,
         .batches = s->index.batches + only_in_memory, .dropped_samples = s->dropped_samples};
 }
 

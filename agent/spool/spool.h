@@ -82,7 +82,10 @@ enum spool_found spool_next(struct spool *spool, unsigned collector, uint64_t af
 size_t spool_take_gaps(struct spool *spool, struct wire_gap *gaps, size_t max);
 
 struct spool_sizes {
-    uint64_t disk_bytes, memory_bytes, batches, dropped_samples;
+    uint64_t disk_bytes, disk_batches; /* in files: what kill -9 leaves */
+    uint64_t memory_bytes;
+    uint64_t batches; /* in all, each once */
+    uint64_t dropped_samples;
 };
 void spool_sizes(const struct spool *spool, struct spool_sizes *sizes);
 
