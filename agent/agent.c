@@ -63,7 +63,10 @@ static void flush(struct agent *a)
         size_t gap_count = spool_take_gaps(a->spool, gaps, LIMIT_GAPS_PER_BATCH);
         int64_t now_ms = clock_mono_ms();
         const struct batch_stamp stamp = {.incarnation = spool_incarnation(a->spool),
-            .sequence = spool_next_sequence(a->spool), .wall_ms = clock_wall_ms(), .mono_ms = now_ms, .gaps = gaps,
+            .sequence = spool_next_sequence(a->spool),
+            .wall_ms = clock_wall_ms(),
+            .mono_ms = now_ms,
+            .gaps = gaps,
             .gap_count = gap_count};
         struct error err;
         uint64_t samples;
@@ -105,13 +108,14 @@ static void on_outcome(void *owner, const struct wire_label *labels, size_t labe
     a->urgent = a->urgent || urgent;
 }
 
-static void on_probed_value(void *owner, const char *metric, const struct wire_label *labels, size_t label_count,
-    int64_t time_ms, int64_t value)
+static void on_probed_value(void *owner, const char *metric, const struct wire_label *labels,
+    size_t label_count, int64_t time_ms, int64_t value)
 {
     struct agent *a = owner;
     const struct metric_info *info = metric_find(metric);
     CHECK(info != NULL);
-    batch_value(a->batch, (enum metric)(info - metric_info((enum metric)0)), labels, label_count, time_ms, value);
+    batch_value(
+        a->batch, (enum metric)(info - metric_info((enum metric)0)), labels, label_count, time_ms, value);
 }
 
 static void on_plan(void *owner, const char *collector, const struct wire_target *targets, size_t count)
@@ -174,8 +178,8 @@ static void sample_self(struct agent *a, int64_t now_ms, int64_t late_us, const 
         batch_value(a->batch, out[i].metric, NULL, 0, moment->time_ms, out[i].value);
 }
 
-/* The next point of the wall clock's grid, as a deadline of the monotonic clock: a stepped clock moves the grid once,
- * a pause is skipped. */
+/* The next point of the wall clock's grid, as a deadline of the monotonic clock: a stepped clock moves the
+ * grid once, a pause is skipped. */
 static void arm_tick(struct agent *a)
 {
     int64_t wall_ms = clock_wall_ms();
@@ -188,8 +192,10 @@ static void log_changes(struct agent *a)
     const char *trouble = spool_trouble(a->spool);
     if (strcmp(a->trouble, trouble != NULL ? trouble : "") != 0) {
         snprintf(a->trouble, sizeof a->trouble, "%s", trouble != NULL ? trouble : "");
-        if (trouble != NULL) log_line(LOG_WARN, "spool_in_memory", "why=\"%s\"", trouble);
-        else log_line(LOG_INFO, "spool_on_disk", "directory=%s", a->config->spool_directory);
+        if (trouble != NULL)
+            log_line(LOG_WARN, "spool_in_memory", "why=\"%s\"", trouble);
+        else
+            log_line(LOG_INFO, "spool_on_disk", "directory=%s", a->config->spool_directory);
     }
     if (a->told_absent) return;
     a->told_absent = true;
@@ -235,8 +241,10 @@ static void watch(void *owner, int fd, bool on)
 {
     struct agent *a = owner;
     struct error err;
-    if (!on) loop_unwatch(a->loop, fd);
-    else if (loop_watch(a->loop, fd, LOOP_READ, on_readable, a, &err) != 0) log_error("watch_failed", &err, "fd=%d", fd);
+    if (!on)
+        loop_unwatch(a->loop, fd);
+    else if (loop_watch(a->loop, fd, LOOP_READ, on_readable, a, &err) != 0)
+        log_error("watch_failed", &err, "fd=%d", fd);
 }
 
 static void after_turn(void *owner)
@@ -280,8 +288,11 @@ static void on_recovered(void *owner, struct span frame)
 
 static int open_spool(struct agent *a, struct error *err)
 {
-    struct spool_options options = {.directory = a->config->spool_directory, .bytes_max = a->config->spool_bytes_max,
-        .random = a->random, .recovered = on_recovered, .owner = a};
+    struct spool_options options = {.directory = a->config->spool_directory,
+        .bytes_max = a->config->spool_bytes_max,
+        .random = a->random,
+        .recovered = on_recovered,
+        .owner = a};
     a->spool = spool_open(&options, err);
     if (a->spool != NULL || err->kind != ERROR_AGAIN) return a->spool != NULL ? 0 : -1;
     log_error("spool_in_memory", err, "until=restart");
@@ -313,11 +324,17 @@ static int open_uplink(struct agent *a, struct error *err)
     for (size_t i = 0; i < a->config->collector_count; i++)
         collectors[i] = (struct uplink_collector){
             .address = a->config->collectors[i].address, .key = a->config->collectors[i].key};
-    struct uplink_options options = {.collectors = collectors, .collector_count = a->config->collector_count,
-        .key = &a->key, .spool = a->spool, .random = a->random};
+    struct uplink_options options = {.collectors = collectors,
+        .collector_count = a->config->collector_count,
+        .key = &a->key,
+        .spool = a->spool,
+        .random = a->random};
     read_boot_id(options.boot_id);
-    const struct uplink_sink sink = {.owner = a, .plan = on_plan, .burst = on_burst,
-        .need_dictionary = on_need_dictionary, .watch = watch};
+    const struct uplink_sink sink = {.owner = a,
+        .plan = on_plan,
+        .burst = on_burst,
+        .need_dictionary = on_need_dictionary,
+        .watch = watch};
     a->uplink = uplink_new(&options, &sink, err);
     return a->uplink != NULL ? 0 : -1;
 }
@@ -325,8 +342,8 @@ static int open_uplink(struct agent *a, struct error *err)
 static int start(struct agent *a, struct error *err)
 {
     const struct agent_config *config = a->config;
-    const struct sampler_options sampler = {.root = "", .disk_count = config->disk_count,
-        .disks = (const char *const *)(uintptr_t)config->disks};
+    const struct sampler_options sampler = {
+        .root = "", .disk_count = config->disk_count, .disks = (const char *const *)(uintptr_t)config->disks};
     a->loop = loop_new(err);
     a->batch = batch_new();
     if (a->loop == NULL || loop_signals(a->loop, on_stop, on_hangup, a, err) != 0) return -1;

@@ -1,5 +1,5 @@
-/* The agent as a whole: samples and probes go into batches, batches into the spool and up to the collectors. One loop,
- * one thread; absolute deadlines on the grid of the second. */
+/* The agent as a whole: samples and probes go into batches, batches into the spool and up to the collectors.
+ * One loop, one thread; absolute deadlines on the grid of the second. */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 

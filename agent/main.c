@@ -32,8 +32,9 @@ static int failed(const struct error *err)
     return EXIT_FAILED;
 }
 
-/* One arena for two threads, and memory goes back: an agent is small or it is not installed. Pages that are in use stay
- * in memory, so that a dead root disk does not stop the loop; both and the better nice value where it is permitted. */
+/* One arena for two threads, and memory goes back: an agent is small or it is not installed. Pages that are
+ * in use stay in memory, so that a dead root disk does not stop the loop; both and the better nice value
+ * where it is permitted. */
 static void settle_in(void)
 {
     mallopt(M_ARENA_MAX, 1);
@@ -100,8 +101,12 @@ static const struct {
     bool takes_file;
     int (*run)(const char *file);
 } commands[] = {
-    {"--config", true, run},     {"--check", true, check},   {"keygen", true, keygen},
-    {"--version", false, version}, {"--help", false, help}, {"--print-schema", false, print_schema},
+    {"--config", true, run},
+    {"--check", true, check},
+    {"keygen", true, keygen},
+    {"--version", false, version},
+    {"--help", false, help},
+    {"--print-schema", false, print_schema},
 };
 
 int main(int argc, char **argv)

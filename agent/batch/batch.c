@@ -7,8 +7,8 @@
 #include "common/arena.h"
 #include "common/check.h"
 
-/* What one frame may hold, well below what the collector refuses. A dictionary entry is two elements and two for each
- * label; a block of rows four. */
+/* What one frame may hold, well below what the collector refuses. A dictionary entry is two elements and two
+ * for each label; a block of rows four. */
 #define ELEMENTS_MAX 3000
 #define BYTES_MAX    ((size_t)160 * 1024)
 #define BLOCKS_MAX   128
@@ -85,7 +85,8 @@ void batch_value(struct batch *b, enum metric metric, const struct wire_label *l
     }
     struct series *series = &b->dictionary.list[position];
     if (series->value_time_ms == time_ms && series->value_slot < b->value_count &&
-        b->values[series->value_slot].position == position && b->values[series->value_slot].time_ms == time_ms) {
+        b->values[series->value_slot].position == position &&
+        b->values[series->value_slot].time_ms == time_ms) {
         b->values[series->value_slot].value = value;
         return;
     }
@@ -99,10 +100,11 @@ void batch_value(struct batch *b, enum metric metric, const struct wire_label *l
         (struct value){.position = (uint32_t)position, .time_ms = time_ms, .value = value};
 }
 
-void batch_probe(struct batch *b, const struct wire_label *labels, size_t label_count,
-    const struct probe_result *result)
+void batch_probe(
+    struct batch *b, const struct wire_label *labels, size_t label_count, const struct probe_result *result)
 {
-    bool full = b->probe_count == BATCH_PROBES_MAX || result->start_ms < 0 || result->start_ms > LIMIT_TIME_MS;
+    bool full =
+        b->probe_count == BATCH_PROBES_MAX || result->start_ms < 0 || result->start_ms > LIMIT_TIME_MS;
     size_t position = full ? SERIES_NONE : position_of(b, SERIES_PROBE, labels, label_count);
     if (position == SERIES_NONE) {
         b->refused++;
@@ -264,8 +266,12 @@ int batch_encode(struct batch *b, const struct batch_stamp *stamp, struct buffer
     bool *more, struct buffer *dictionary, struct error *err)
 {
     struct wire_from_agent message = {.kind = WIRE_BATCH,
-        .batch = {.incarnation = stamp->incarnation, .sequence = stamp->sequence, .base_ms = stamp->wall_ms,
-            .sent_mono_ms = stamp->mono_ms, .sent_wall_ms = stamp->wall_ms, .gaps = stamp->gaps,
+        .batch = {.incarnation = stamp->incarnation,
+            .sequence = stamp->sequence,
+            .base_ms = stamp->wall_ms,
+            .sent_mono_ms = stamp->mono_ms,
+            .sent_wall_ms = stamp->wall_ms,
+            .gaps = stamp->gaps,
             .gap_count = stamp->gap_count}};
     struct filling filling = {.elements = stamp->gap_count};
     fill(b, &filling);
@@ -283,7 +289,9 @@ int batch_encode(struct batch *b, const struct batch_stamp *stamp, struct buffer
     take_out(b, &filling);
     b->dictionary.round++;
     *more = b->value_count > 0 || b->probe_count > 0 || b->resend_all;
-    if (b->arena.used > ARENA_KEPT) arena_fini(&b->arena);
-    else arena_reset(&b->arena);
+    if (b->arena.used > ARENA_KEPT)
+        arena_fini(&b->arena);
+    else
+        arena_reset(&b->arena);
     return result;
 }

@@ -1,6 +1,6 @@
-/* Collects values and outcomes of probes and makes batches of them: gives each series an id, sends an id's meaning in
- * the first batch that uses it, groups values by their time, keeps to the limits of the wire. Integers only. Pure but
- * for memory; one owner. */
+/* Collects values and outcomes of probes and makes batches of them: gives each series an id, sends an id's
+ * meaning in the first batch that uses it, groups values by their time, keeps to the limits of the wire.
+ * Integers only. Pure but for memory; one owner. */
 #ifndef AGENT_BATCH_BATCH_H
 #define AGENT_BATCH_BATCH_H
 
@@ -21,8 +21,9 @@ struct batch;
 struct batch *batch_new(void);
 void batch_free(struct batch *batch);
 
-/* The second value of a series at the same time replaces the first. What does not fit (2,000 series, the maxima above,
- * labels outside the wire's charset) is refused and counted. Labels are copied, in any order. */
+/* The second value of a series at the same time replaces the first. What does not fit (2,000 series, the
+ * maxima above, labels outside the wire's charset) is refused and counted. Labels are copied, in any order.
+ */
 void batch_value(struct batch *batch, enum metric metric, const struct wire_label *labels, size_t label_count,
     int64_t time_ms, int64_t value);
 void batch_probe(struct batch *batch, const struct wire_label *labels, size_t label_count,
@@ -45,11 +46,11 @@ struct batch_stamp {
     size_t gap_count;
 };
 
-/* Appends one frame to `frame` with as much of what is waiting as a frame holds, and takes it out of the batch; `more`
- * says whether to call again (next sequence, no gaps). `dictionary`: gets a frame with the entries that appear here for
- * the first time ever, if there are any. On failure what would have been in the frame is lost and counted as
- * refused. */
-int batch_encode(struct batch *batch, const struct batch_stamp *stamp, struct buffer *frame, uint64_t *samples,
-    bool *more, struct buffer *dictionary, struct error *err);
+/* Appends one frame to `frame` with as much of what is waiting as a frame holds, and takes it out of the
+ * batch; `more` says whether to call again (next sequence, no gaps). `dictionary`: gets a frame with the
+ * entries that appear here for the first time ever, if there are any. On failure what would have been in the
+ * frame is lost and counted as refused. */
+int batch_encode(struct batch *batch, const struct batch_stamp *stamp, struct buffer *frame,
+    uint64_t *samples, bool *more, struct buffer *dictionary, struct error *err);
 
 #endif

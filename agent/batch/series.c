@@ -103,13 +103,20 @@ static size_t add(struct dictionary *d, uint64_t hash, unsigned metric, const ch
     if (place == SERIES_NONE) return SERIES_NONE;
     char *copy = check_alloc(text_size + 1);
     memcpy(copy, text, text_size);
-    d->list[place] = (struct series){.id = id, .metric = metric, .text = copy, .text_size = (uint16_t)text_size,
-        .label_count = (uint8_t)label_count, .hash = hash, .value_time_ms = -1, .used = d->round};
+    d->list[place] = (struct series){.id = id,
+        .metric = metric,
+        .text = copy,
+        .text_size = (uint16_t)text_size,
+        .label_count = (uint8_t)label_count,
+        .hash = hash,
+        .value_time_ms = -1,
+        .used = d->round};
     rebuild_slots(d);
     return place;
 }
 
-size_t dictionary_get(struct dictionary *d, unsigned metric, const struct wire_label *labels, size_t label_count)
+size_t dictionary_get(
+    struct dictionary *d, unsigned metric, const struct wire_label *labels, size_t label_count)
 {
     char text[TEXT_BYTES_MAX];
     if (label_count > LIMIT_LABELS) return SERIES_NONE;
@@ -147,7 +154,8 @@ void dictionary_learn(struct dictionary *d, const struct wire_dict_entry *entry)
 
 void series_entry(const struct series *s, struct wire_dict_entry *entry)
 {
-    *entry = (struct wire_dict_entry){.id = s->id, .label_count = s->label_count,
+    *entry = (struct wire_dict_entry){.id = s->id,
+        .label_count = s->label_count,
         .metric = s->metric == SERIES_PROBE ? WIRE_METRIC_PROBE : metric_info((enum metric)s->metric)->name};
     const char *at = s->text;
     for (size_t i = 0; i < s->label_count; i++) {

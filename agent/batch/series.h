@@ -17,12 +17,12 @@ struct series {
     char *text;      /* "name\0value\0name\0value\0", names ascending */
     uint16_t text_size;
     uint8_t label_count;
-    bool sent;       /* its meaning travelled in a batch */
-    bool kept;       /* it was handed out for the spool's dictionary */
+    bool sent; /* its meaning travelled in a batch */
+    bool kept; /* it was handed out for the spool's dictionary */
     uint64_t hash;
     int64_t value_time_ms; /* of its last waiting value, at value_slot */
     size_t value_slot;
-    uint64_t used;   /* the round it was last used in */
+    uint64_t used; /* the round it was last used in */
 };
 
 struct dictionary {
@@ -38,14 +38,14 @@ void dictionary_init(struct dictionary *dictionary);
 void dictionary_fini(struct dictionary *dictionary);
 
 #define SERIES_NONE ((size_t)-1)
-/* The position of a series, new if unknown. Labels in ascending order. SERIES_NONE: not allowed on the wire, or
- * LIMIT_SERIES_PER_HOST are in use (those not used for SERIES_FORGET_ROUNDS make room). */
+/* The position of a series, new if unknown. Labels in ascending order. SERIES_NONE: not allowed on the wire,
+ * or LIMIT_SERIES_PER_HOST are in use (those not used for SERIES_FORGET_ROUNDS make room). */
 size_t dictionary_get(
     struct dictionary *dictionary, unsigned metric, const struct wire_label *labels, size_t label_count);
 #define SERIES_FORGET_ROUNDS 3600
 
-/* As dictionary_get, but with an id that an earlier run gave. New ids begin SERIES_ID_SKIP after it: that run may have
- * given some that left no trace. */
+/* As dictionary_get, but with an id that an earlier run gave. New ids begin SERIES_ID_SKIP after it: that run
+ * may have given some that left no trace. */
 #define SERIES_ID_SKIP 4096
 void dictionary_learn(struct dictionary *dictionary, const struct wire_dict_entry *entry);
 

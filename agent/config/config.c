@@ -25,27 +25,49 @@ static const struct schema_field disk_element = {
 
 static const struct schema_field spool_fields[] = {
     {.name = "directory", .type = SCHEMA_FILE, .help = "kept across restarts; without it memory only"},
-    {.name = "bytes_max", .type = SCHEMA_INTEGER, .min = 1 << 20, .max = INT64_C(1) << 40,
-        .fallback = "268435456", .help = "bytes on disk; then the oldest goes, and that is told"},
+    {.name = "bytes_max",
+        .type = SCHEMA_INTEGER,
+        .min = 1 << 20,
+        .max = INT64_C(1) << 40,
+        .fallback = "268435456",
+        .help = "bytes on disk; then the oldest goes, and that is told"},
     {0},
 };
 
 static const struct schema_field log_fields[] = {
-    {.name = "level", .type = SCHEMA_CHOICE, .words = "debug info warn error", .fallback = "info",
+    {.name = "level",
+        .type = SCHEMA_CHOICE,
+        .words = "debug info warn error",
+        .fallback = "info",
         .help = "the least that is logged"},
     {0},
 };
 
 static const struct schema_field fields[] = {
-    {.name = "collectors", .type = SCHEMA_LIST, .element = &collector_element, .min = 1,
-        .max = AGENT_COLLECTORS_MAX, .help = "whom to send to; each gets everything"},
-    {.name = "collector", .type = SCHEMA_OBJECT, .fields = collector_fields, .help = "the only one, instead of a list"},
-    {.name = "key_file", .type = SCHEMA_FILE, .fallback = "/etc/faultline/agent.key",
+    {.name = "collectors",
+        .type = SCHEMA_LIST,
+        .element = &collector_element,
+        .min = 1,
+        .max = AGENT_COLLECTORS_MAX,
+        .help = "whom to send to; each gets everything"},
+    {.name = "collector",
+        .type = SCHEMA_OBJECT,
+        .fields = collector_fields,
+        .help = "the only one, instead of a list"},
+    {.name = "key_file",
+        .type = SCHEMA_FILE,
+        .fallback = "/etc/faultline/agent.key",
         .help = "this agent's key pair, made if there is none"},
     {.name = "spool", .type = SCHEMA_OBJECT, .fields = spool_fields, .help = "what is not yet acknowledged"},
-    {.name = "disks", .type = SCHEMA_LIST, .element = &disk_element, .min = 1, .max = 4096,
+    {.name = "disks",
+        .type = SCHEMA_LIST,
+        .element = &disk_element,
+        .min = 1,
+        .max = 4096,
         .help = "exactly these; without it all whole disks, and loop devices that something is mounted from"},
-    {.name = "credentials", .type = SCHEMA_FILE, .fallback = "/etc/faultline/credentials",
+    {.name = "credentials",
+        .type = SCHEMA_FILE,
+        .fallback = "/etc/faultline/credentials",
         .help = "directory of the files that probes take their credentials from"},
     {.name = "interval", .type = SCHEMA_DURATION, .fallback = "1s", .help = "of sampling, 1s to 60s"},
     {.name = "log", .type = SCHEMA_OBJECT, .fields = log_fields, .help = "log lines on stderr"},
@@ -70,8 +92,10 @@ static int read_public_key(const char *path, char key[static KEYS_TEXT_SIZE], st
         char word[64] = "";
         sscanf(found != NULL ? found + 7 : text, "%63s", word);
         result = keys_check_public(word, err);
-        if (result == 0) memcpy(key, word, KEYS_TEXT_SIZE);
-        else fail_context(err, "%s", path);
+        if (result == 0)
+            memcpy(key, word, KEYS_TEXT_SIZE);
+        else
+            fail_context(err, "%s", path);
     }
     buffer_fini(&content);
     return result;
@@ -90,11 +114,13 @@ static void take_collector(struct agent_config *config, const struct schema_node
     if (address != NULL && resolve_check(c->address, &err) != 0)
         schema_problem(report, SCHEMA_ERROR, address, "address: %s", err.text);
     if ((key != NULL) == (key_file != NULL)) {
-        schema_problem(report, SCHEMA_ERROR, node, "a collector needs either key or key_file: its public key");
+        schema_problem(
+            report, SCHEMA_ERROR, node, "a collector needs either key or key_file: its public key");
     } else if (key != NULL) {
         if (keys_check_public(schema_text(key, ""), &err) != 0)
             schema_problem(report, SCHEMA_ERROR, key, "key: %s", err.text);
-        else memcpy(c->key, schema_text(key, ""), KEYS_TEXT_SIZE);
+        else
+            memcpy(c->key, schema_text(key, ""), KEYS_TEXT_SIZE);
     } else {
         char *file = absolute(schema_text(key_file, ""), path);
         if (read_public_key(file, c->key, &err) != 0)
@@ -113,7 +139,8 @@ static void take_collectors(struct agent_config *config, const struct schema_nod
     else if (list == NULL && single == NULL)
         schema_problem(report, SCHEMA_ERROR, NULL,
             "no collector: write collectors: [{address: \"tcp://HOST:7440\", key: \"ITS PUBLIC KEY\"}]");
-    for (size_t i = 0; list != NULL && i < list->count; i++) take_collector(config, list->children[i], path, report);
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        take_collector(config, list->children[i], path, report);
     if (list == NULL) take_collector(config, single, path, report);
 }
 
@@ -151,8 +178,8 @@ static void take_all(struct agent_config *config, const struct schema_node *root
         if (strcmp(level, levels[i]) == 0) config->log_level = (enum log_level)i;
 }
 
-int agent_config_parse(const char *text, size_t size, const char *path, struct agent_config *config, FILE *report_to,
-    struct error *err)
+int agent_config_parse(const char *text, size_t size, const char *path, struct agent_config *config,
+    FILE *report_to, struct error *err)
 {
     struct schema_report report = {0};
     struct agent_config fresh = {0};
@@ -174,7 +201,8 @@ int agent_config_load(const char *path, struct agent_config *config, FILE *repor
 {
     struct buffer text = {0};
     int result = file_read(path, SCHEMA_FILE_BYTES_MAX, &text, err);
-    if (result == 0) result = agent_config_parse((const char *)text.data, text.size, path, config, report, err);
+    if (result == 0)
+        result = agent_config_parse((const char *)text.data, text.size, path, config, report, err);
     buffer_fini(&text);
     return result;
 }

@@ -1,4 +1,5 @@
-/* The agent's file: whom to send to, with which key, where to keep what is not yet acknowledged. Read once at start. */
+/* The agent's file: whom to send to, with which key, where to keep what is not yet acknowledged. Read once at
+ * start. */
 #ifndef AGENT_CONFIG_CONFIG_H
 #define AGENT_CONFIG_CONFIG_H
 
@@ -31,12 +32,12 @@ struct agent_config {
     enum log_level log_level;
 };
 
-/* Reads and checks the file; problems go to `report` as compilers print them, all at once. Only errors fail it.
- * Relative paths count from the file's directory. */
+/* Reads and checks the file; problems go to `report` as compilers print them, all at once. Only errors fail
+ * it. Relative paths count from the file's directory. */
 int agent_config_load(const char *path, struct agent_config *config, FILE *report, struct error *err);
 /* The same for a text; `path` is only named. */
-int agent_config_parse(const char *text, size_t size, const char *path, struct agent_config *config, FILE *report,
-    struct error *err);
+int agent_config_parse(const char *text, size_t size, const char *path, struct agent_config *config,
+    FILE *report, struct error *err);
 void agent_config_fini(struct agent_config *config);
 
 /* The table as a reference, for `--print-schema`. */

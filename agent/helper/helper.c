@@ -54,7 +54,8 @@ static pid_t give_birth(const struct request *request, int control, int *parent_
 
 static void send_answer(int control, const struct answer *answer, int fd)
 {
-    struct iovec body = {.iov_base = &(struct answer){answer->pid, answer->os_errno}, .iov_len = sizeof *answer};
+    struct iovec body = {
+        .iov_base = &(struct answer){answer->pid, answer->os_errno}, .iov_len = sizeof *answer};
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
@@ -98,7 +99,8 @@ int helper_init(struct error *err)
 {
     CHECK(nursery_fd < 0);
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(err, "socketpair");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return fail_errno(err, "socketpair");
     pid_t pid = fork();
     if (pid < 0) {
         close(pair[0]);
@@ -110,7 +112,8 @@ int helper_init(struct error *err)
         run_nursery(pair[1]);
     }
     close(pair[1]);
-    /* A nursery that does not answer, because its pages lie on a dead disk, must not stop the loop for long. */
+    /* A nursery that does not answer, because its pages lie on a dead disk, must not stop the loop for long.
+     */
     struct timeval limit = {.tv_sec = NURSERY_ANSWER_S};
     setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     nursery_fd = pair[0];
@@ -130,8 +133,10 @@ static int receive_answer(struct answer *answer, int *fd)
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
     } rights = {0};
-    struct msghdr message = {
-        .msg_iov = &body, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes};
+    struct msghdr message = {.msg_iov = &body,
+        .msg_iovlen = 1,
+        .msg_control = rights.bytes,
+        .msg_controllen = sizeof rights.bytes};
     ssize_t n;
     do {
         n = recvmsg(nursery_fd, &message, MSG_CMSG_CLOEXEC);

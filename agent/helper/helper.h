@@ -1,10 +1,10 @@
 /* Processes for what can hang: statvfs on a dead mount, a write to a dying disk, a resolver. A thread in an
  * uninterruptible sleep would keep the whole program from ending; a process is simply left behind.
  *
- * helper_init forks a nursery while the program is still small and has one thread; every helper is forked by the
- * nursery, so it starts small too and never inherits a lock. A helper serves one socket and ends when the other end
- * is closed, by kill -9 as well; SIGINT and SIGTERM it ignores, so that work on its way is finished. The loop's
- * thread. */
+ * helper_init forks a nursery while the program is still small and has one thread; every helper is forked by
+ * the nursery, so it starts small too and never inherits a lock. A helper serves one socket and ends when the
+ * other end is closed, by kill -9 as well; SIGINT and SIGTERM it ignores, so that work on its way is
+ * finished. The loop's thread. */
 #ifndef AGENT_HELPER_HELPER_H
 #define AGENT_HELPER_HELPER_H
 

@@ -38,8 +38,10 @@ size_t cpu_parse(const char *text, const struct sample_sink *sink)
         bool ok = parse_line_is_whole(line);
         const char *c = line;
         if (ok && parse_literal(&c, "cpu")) {
-            if (*c == ' ') ok = parse_total(c, sink);
-            else processors++;
+            if (*c == ' ')
+                ok = parse_total(c, sink);
+            else
+                processors++;
         }
         for (size_t i = 0; ok && i < ARRAY_COUNT(rows); i++) {
             uint64_t value;

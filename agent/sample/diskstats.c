@@ -7,12 +7,23 @@
 #define FIELDS_MIN 11
 
 static const enum metric fields[] = {
-    METRIC_disk_reads_total,        METRIC_disk_reads_merged_total,    METRIC_disk_read_sectors_total,
-    METRIC_disk_read_time_ms,       METRIC_disk_writes_total,          METRIC_disk_writes_merged_total,
-    METRIC_disk_write_sectors_total, METRIC_disk_write_time_ms,        METRIC_disk_in_flight_requests,
-    METRIC_disk_busy_time_ms,       METRIC_disk_weighted_time_ms,      METRIC_disk_discards_total,
-    METRIC_disk_discards_merged_total, METRIC_disk_discard_sectors_total, METRIC_disk_discard_time_ms,
-    METRIC_disk_flushes_total,      METRIC_disk_flush_time_ms,
+    METRIC_disk_reads_total,
+    METRIC_disk_reads_merged_total,
+    METRIC_disk_read_sectors_total,
+    METRIC_disk_read_time_ms,
+    METRIC_disk_writes_total,
+    METRIC_disk_writes_merged_total,
+    METRIC_disk_write_sectors_total,
+    METRIC_disk_write_time_ms,
+    METRIC_disk_in_flight_requests,
+    METRIC_disk_busy_time_ms,
+    METRIC_disk_weighted_time_ms,
+    METRIC_disk_discards_total,
+    METRIC_disk_discards_merged_total,
+    METRIC_disk_discard_sectors_total,
+    METRIC_disk_discard_time_ms,
+    METRIC_disk_flushes_total,
+    METRIC_disk_flush_time_ms,
 };
 
 /* All numbers of a line before the first is emitted: a cut line leaves nothing behind. */
@@ -29,8 +40,7 @@ static bool parse_line(const struct disk_filter *filter, const char *line, const
     while (count < ARRAY_COUNT(fields) && parse_u64(&line, &values[count])) count++;
     if (count < FIELDS_MIN || (count < ARRAY_COUNT(fields) && *line != '\n')) return false;
     const struct wire_label label = {.name = "device", .value = name};
-    for (size_t i = 0; i < count; i++)
-        sink->value(sink->owner, fields[i], &label, 1, parse_clamp(values[i]));
+    for (size_t i = 0; i < count; i++) sink->value(sink->owner, fields[i], &label, 1, parse_clamp(values[i]));
     return true;
 }
 

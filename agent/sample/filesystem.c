@@ -135,8 +135,10 @@ size_t filesystems_update(struct filesystems *f, const char *mountinfo)
     }
     size_t kept = 0;
     for (size_t i = 0; i < f->count; i++) {
-        if (f->mounts[i].present) f->mounts[kept++] = f->mounts[i];
-        else helper_abandon(&f->mounts[i].waiting);
+        if (f->mounts[i].present)
+            f->mounts[kept++] = f->mounts[i];
+        else
+            helper_abandon(&f->mounts[i].waiting);
     }
     f->count = kept;
     return skipped;
@@ -145,7 +147,8 @@ size_t filesystems_update(struct filesystems *f, const char *mountinfo)
 bool filesystems_has_device(const struct filesystems *f, unsigned device_major, unsigned device_minor)
 {
     for (size_t i = 0; i < f->device_count; i++)
-        if (f->devices[i].device_major == device_major && f->devices[i].device_minor == device_minor) return true;
+        if (f->devices[i].device_major == device_major && f->devices[i].device_minor == device_minor)
+            return true;
     return false;
 }
 
@@ -226,7 +229,8 @@ static void ask(struct filesystems *f, struct mount *mount)
 {
     struct question question = {.ticket = ++f->next_ticket};
     snprintf(question.path, sizeof question.path, "%s%s", f->root, mount->point);
-    if (send(f->worker.fd, &question, sizeof question, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof question)
+    if (send(f->worker.fd, &question, sizeof question, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+        (ssize_t)sizeof question)
         return;
     mount->state = ASKED;
     mount->ticket = question.ticket;
@@ -248,8 +252,8 @@ static struct mount *oldest_asked(struct filesystems *f)
 }
 
 /* The helper answers in order, so the oldest question is the one it hangs in. */
-static void set_stuck_aside(struct filesystems *f, struct mount *hanging, int64_t now_ms,
-    const struct sample_sink *sink)
+static void set_stuck_aside(
+    struct filesystems *f, struct mount *hanging, int64_t now_ms, const struct sample_sink *sink)
 {
     hanging->state = STUCK;
     hanging->waiting = f->worker;
@@ -271,12 +275,16 @@ void filesystems_read(struct filesystems *f, int64_t now_ms, const struct sample
     struct mount *oldest = oldest_asked(f);
     /* Between rounds there is no helper: a fork every ten seconds costs less than a process that sleeps. */
     if (oldest == NULL) helper_finish(&f->worker);
-    if (oldest == NULL) f->progress_ms = now_ms;
-    else if (now_ms - f->progress_ms >= FILESYSTEM_STUCK_AFTER_MS) set_stuck_aside(f, oldest, now_ms, sink);
+    if (oldest == NULL)
+        f->progress_ms = now_ms;
+    else if (now_ms - f->progress_ms >= FILESYSTEM_STUCK_AFTER_MS)
+        set_stuck_aside(f, oldest, now_ms, sink);
     if (now_ms < f->next_round_ms) return;
     f->next_round_ms = now_ms + FILESYSTEM_ROUND_MS;
     for (size_t i = 0; i < f->count; i++) {
-        if (f->mounts[i].state == STUCK) emit_stuck(&f->mounts[i], sink);
-        else if (f->mounts[i].state == RESTING && have_worker(f)) ask(f, &f->mounts[i]);
+        if (f->mounts[i].state == STUCK)
+            emit_stuck(&f->mounts[i], sink);
+        else if (f->mounts[i].state == RESTING && have_worker(f))
+            ask(f, &f->mounts[i]);
     }
 }

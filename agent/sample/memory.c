@@ -9,11 +9,16 @@ static const struct {
     const char *word;
     enum metric metric;
 } meminfo_rows[] = {
-    {"MemTotal:", METRIC_memory_total_kib},  {"MemAvailable:", METRIC_memory_available_kib},
-    {"MemFree:", METRIC_memory_free_kib},    {"Buffers:", METRIC_memory_cached_kib},
-    {"Cached:", METRIC_memory_cached_kib},   {"SReclaimable:", METRIC_memory_cached_kib},
-    {"Dirty:", METRIC_memory_dirty_kib},     {"Writeback:", METRIC_memory_dirty_kib},
-    {"SwapTotal:", METRIC_swap_total_kib},   {"SwapFree:", METRIC_swap_free_kib},
+    {"MemTotal:", METRIC_memory_total_kib},
+    {"MemAvailable:", METRIC_memory_available_kib},
+    {"MemFree:", METRIC_memory_free_kib},
+    {"Buffers:", METRIC_memory_cached_kib},
+    {"Cached:", METRIC_memory_cached_kib},
+    {"SReclaimable:", METRIC_memory_cached_kib},
+    {"Dirty:", METRIC_memory_dirty_kib},
+    {"Writeback:", METRIC_memory_dirty_kib},
+    {"SwapTotal:", METRIC_swap_total_kib},
+    {"SwapFree:", METRIC_swap_free_kib},
 };
 
 size_t meminfo_parse(const char *text, const struct sample_sink *sink)
@@ -59,8 +64,10 @@ size_t vmstat_parse(const char *text, const struct sample_sink *sink)
             uint64_t value;
             if (!parse_literal(&c, vmstat_rows[i].word)) continue;
             found++;
-            if (parse_line_is_whole(line) && parse_u64(&c, &value)) source_emit(sink, vmstat_rows[i].metric, value);
-            else skipped++;
+            if (parse_line_is_whole(line) && parse_u64(&c, &value))
+                source_emit(sink, vmstat_rows[i].metric, value);
+            else
+                skipped++;
         }
     }
     return skipped;

@@ -31,12 +31,14 @@ static bool unescape(char *text)
 static bool parse_fields(const char *c, struct mount_entry *entry)
 {
     uint64_t id, parent, device_major, device_minor;
-    if (!parse_u64(&c, &id) || !parse_u64(&c, &parent) || !parse_u64(&c, &device_major) || *c != ':') return false;
+    if (!parse_u64(&c, &id) || !parse_u64(&c, &parent) || !parse_u64(&c, &device_major) || *c != ':')
+        return false;
     c++;
     if (!parse_u64(&c, &device_minor) || device_major > UINT32_MAX || device_minor > UINT32_MAX) return false;
     entry->device_major = (unsigned)device_major;
     entry->device_minor = (unsigned)device_minor;
-    if (!parse_word(&c, entry->root, sizeof entry->root) || !parse_word(&c, entry->point, sizeof entry->point))
+    if (!parse_word(&c, entry->root, sizeof entry->root) ||
+        !parse_word(&c, entry->point, sizeof entry->point))
         return false;
     /* Options and any number of optional fields, up to the dash. */
     while (!parse_literal(&c, "- ")) {
@@ -56,10 +58,38 @@ bool mount_parse_line(const char **cursor, struct mount_entry *entry)
 }
 
 static const char *const made_by_kernel[] = {
-    "autofs",   "binfmt_misc", "bpf",      "cgroup",  "cgroup2", "configfs",   "debugfs", "devpts",
-    "devtmpfs", "efivarfs",    "fusectl",  "hugetlbfs", "iso9660", "mqueue",   "nsfs",    "overlay",
-    "proc",     "pstore",      "ramfs",    "rootfs",  "rpc_pipefs", "securityfs", "selinuxfs", "squashfs",
-    "sysfs",    "tracefs",     "erofs",    "cramfs",  "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal", "none",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rootfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tracefs",
+    "erofs",
+    "cramfs",
+    "fuse.lxcfs",
+    "fuse.gvfsd-fuse",
+    "fuse.portal",
+    "none",
 };
 
 /* tmpfs under these belongs to the system and is small. */

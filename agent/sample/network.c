@@ -3,7 +3,8 @@
 #include "agent/sample/parse.h"
 #include "agent/sample/source.h"
 
-/* Columns of /proc/net/dev: bytes packets errs drop fifo frame compressed multicast, received and then sent. */
+/* Columns of /proc/net/dev: bytes packets errs drop fifo frame compressed multicast, received and then sent.
+ */
 enum column { BYTES, PACKETS, ERRORS, DROPS, SENT = 8, COLUMN_COUNT = 16 };
 
 /* Ends of containers' cables come and go by the hundred; what flows through them is seen on the bridge. */

@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Skips blanks, reads decimal digits into value and moves the cursor behind them. False, cursor unmoved, if there are
- * no digits or the number exceeds 64 bits. */
+/* Skips blanks, reads decimal digits into value and moves the cursor behind them. False, cursor unmoved, if
+ * there are no digits or the number exceeds 64 bits. */
 bool parse_u64(const char **cursor, uint64_t *value);
 
-/* Skips blanks, then takes everything up to a blank, newline or NUL, at most size - 1 bytes. False, cursor unmoved, if
- * there is nothing or it does not fit. */
+/* Skips blanks, then takes everything up to a blank, newline or NUL, at most size - 1 bytes. False, cursor
+ * unmoved, if there is nothing or it does not fit. */
 bool parse_word(const char **cursor, char *out, size_t size);
 
 /* Skips blanks and then `text`. False, cursor unmoved, if something else stands there. */

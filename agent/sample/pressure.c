@@ -8,9 +8,12 @@
 static bool parse_line(const char *line, enum metric some, enum metric full, const struct sample_sink *sink)
 {
     enum metric metric;
-    if (parse_literal(&line, "some ")) metric = some;
-    else if (parse_literal(&line, "full ")) metric = full;
-    else return false;
+    if (parse_literal(&line, "some "))
+        metric = some;
+    else if (parse_literal(&line, "full "))
+        metric = full;
+    else
+        return false;
     uint64_t total;
     for (char word[64]; parse_word(&line, word, sizeof word);) {
         const char *value = word;

@@ -14,12 +14,12 @@
 #include "common/check.h"
 #include "common/span.h"
 
-#define TEXT_BYTES_MAX     (2 * 1024 * 1024) /* 4,096 disks are 400 KB */
-#define TEXT_CHUNK_BYTES   4096              /* what a seq_file hands out at once */
-#define RECORD_BYTES_MAX   1024              /* a line of diskstats or net/dev is shorter; a mount's may be a page */
-#define REOPEN_MS          10000
-#define MOUNTS_EVERY_MS    10000
-#define DEVICES_KNOWN_MAX  4096
+#define TEXT_BYTES_MAX    (2 * 1024 * 1024) /* 4,096 disks are 400 KB */
+#define TEXT_CHUNK_BYTES  4096              /* what a seq_file hands out at once */
+#define RECORD_BYTES_MAX  1024 /* a line of diskstats or net/dev is shorter; a mount's may be a page */
+#define REOPEN_MS         10000
+#define MOUNTS_EVERY_MS   10000
+#define DEVICES_KNOWN_MAX 4096
 
 static size_t parse_disks(struct sampler *sampler, const char *text, const struct sample_sink *sink);
 
@@ -115,8 +115,8 @@ static int open_below_root(const struct sampler *s, const char *path)
     return open(full, O_RDONLY | O_CLOEXEC);
 }
 
-/* The whole file into the shared buffer. A seq_file hands out whole records, as many as fit into a page: it ends with a
- * read of 0, or already with one that leaves room for any further record. */
+/* The whole file into the shared buffer. A seq_file hands out whole records, as many as fit into a page: it
+ * ends with a read of 0, or already with one that leaves room for any further record. */
 static const char *read_text(struct sampler *s, int fd, size_t record_bytes_max)
 {
     buffer_clear(&s->text);
@@ -226,7 +226,8 @@ static void read_source(struct sampler *s, size_t i, int64_t now_ms, const struc
         return;
     }
     open->ever_there = true;
-    s->skipped += sources[i].parse != NULL ? sources[i].parse(text, sink) : sources[i].parse_with(s, text, sink);
+    s->skipped +=
+        sources[i].parse != NULL ? sources[i].parse(text, sink) : sources[i].parse_with(s, text, sink);
 }
 
 void sampler_read(struct sampler *s, int64_t now_ms, const struct sample_sink *sink)

@@ -33,7 +33,8 @@ struct sampler_options {
 struct sampler *sampler_new(const struct sampler_options *options, struct error *err);
 void sampler_free(struct sampler *sampler);
 
-/* Reads everything once. now_ms: monotonic (clock_mono_ms). Devices and interfaces that vanish are skipped and counted. */
+/* Reads everything once. now_ms: monotonic (clock_mono_ms). Devices and interfaces that vanish are skipped
+ * and counted. */
 void sampler_read(struct sampler *sampler, int64_t now_ms, const struct sample_sink *sink);
 
 /* Names of the sources that this host has not (after a sampler_read), at most SAMPLER_SOURCES_MAX. */

@@ -1,6 +1,7 @@
-/* The parsers behind the sampler's table: text of one file of /proc in, values out. Pure: no file, no clock, no
- * allocation. Each returns how many lines it had to skip because they were cut, out of range or not of the known
- * shape; fields that a newer kernel appended are ignored, fields that an older one lacks are left out. */
+/* The parsers behind the sampler's table: text of one file of /proc in, values out. Pure: no file, no clock,
+ * no allocation. Each returns how many lines it had to skip because they were cut, out of range or not of the
+ * known shape; fields that a newer kernel appended are ignored, fields that an older one lacks are left out.
+ */
 #ifndef AGENT_SAMPLE_SOURCE_H
 #define AGENT_SAMPLE_SOURCE_H
 
@@ -45,12 +46,12 @@ struct mount_entry {
     char point[MOUNT_PATH_BYTES]; /* unescaped */
     char type[32];
 };
-/* Reads the line at *cursor and moves it to the next one (NULL at the end). False: a line not of that shape, or a path
- * longer than the bound. */
+/* Reads the line at *cursor and moves it to the next one (NULL at the end). False: a line not of that shape,
+ * or a path longer than the bound. */
 bool mount_parse_line(const char **cursor, struct mount_entry *entry);
 
-/* Whether statvfs of this mount says something that a person would act on: no kernel-made trees, no image that is
- * always full, no container's layer. */
+/* Whether statvfs of this mount says something that a person would act on: no kernel-made trees, no image
+ * that is always full, no container's layer. */
 bool mount_is_real(const struct mount_entry *entry);
 
 #endif

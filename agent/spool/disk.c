@@ -141,8 +141,7 @@ static int open_segment(struct server *s, uint64_t segment, bool fresh)
     if (s->file_fd >= 0) close(s->file_fd);
     char name[32];
     segment_name(segment, name);
-    s->file_fd =
-        openat(s->directory_fd, name, O_WRONLY | O_CLOEXEC | (fresh ? O_CREAT | O_TRUNC : 0), 0600);
+    s->file_fd = openat(s->directory_fd, name, O_WRONLY | O_CLOEXEC | (fresh ? O_CREAT | O_TRUNC : 0), 0600);
     s->file_segment = segment;
     return s->file_fd >= 0 ? 0 : errno;
 }
@@ -182,7 +181,10 @@ static int do_delete(struct server *s, const struct command *command)
 }
 
 static int (*const verbs[])(struct server *s, const struct command *command) = {
-    [DISK_OPEN] = do_open, [DISK_READ] = do_read, [DISK_WRITE] = do_write, [DISK_SYNC] = do_sync,
+    [DISK_OPEN] = do_open,
+    [DISK_READ] = do_read,
+    [DISK_WRITE] = do_write,
+    [DISK_SYNC] = do_sync,
     [DISK_DELETE] = do_delete,
 };
 static_assert(ARRAY_COUNT(verbs) == DISK_VERB_COUNT, "a function per verb");
@@ -200,8 +202,8 @@ static void serve(int fd, const void *argument)
         s.payload.size = command.size;
         int failed = verbs[command.verb](&s, &command);
         if (failed != 0) buffer_clear(&s.result);
-        struct answer_head head = {.verb = command.verb, .os_errno = failed, .segment = command.segment,
-            .size = s.result.size};
+        struct answer_head head = {
+            .verb = command.verb, .os_errno = failed, .segment = command.segment, .size = s.result.size};
         if (!send_all(fd, span_of(&head, sizeof head)) || !send_all(fd, buffer_span(&s.result))) return;
         /* A segment that was read is a megabyte that an idle helper need not keep. */
         if (s.result.capacity > 65536) buffer_fini(&s.result);
@@ -231,8 +233,10 @@ struct disk *disk_new(struct error *err)
 void disk_free(struct disk *disk, bool abandon)
 {
     if (disk == NULL) return;
-    if (abandon) helper_abandon(&disk->helper);
-    else helper_finish(&disk->helper);
+    if (abandon)
+        helper_abandon(&disk->helper);
+    else
+        helper_finish(&disk->helper);
     buffer_fini(&disk->out);
     buffer_fini(&disk->in);
     free(disk);
@@ -243,7 +247,8 @@ int disk_send(struct disk *disk, enum disk_verb verb, uint64_t segment, uint64_t
 {
     CHECK(payload.size <= PAYLOAD_BYTES_MAX);
     if (disk->under_way == DISK_COMMANDS_MAX) return fail(err, ERROR_AGAIN, "the disk is busy");
-    struct command command = {.verb = verb, .size = (uint32_t)payload.size, .segment = segment, .offset = offset};
+    struct command command = {
+        .verb = verb, .size = (uint32_t)payload.size, .segment = segment, .offset = offset};
     if (buffer_append(&disk->out, span_of(&command, sizeof command), err) != 0) return -1;
     if (buffer_append(&disk->out, payload, err) != 0) {
         disk->out.size -= sizeof command;
@@ -264,8 +269,10 @@ static int push(struct disk *disk, struct error *err)
         disk->out_sent += (size_t)n;
     }
     disk->out_sent = 0;
-    if (disk->out.capacity > 65536) buffer_fini(&disk->out);
-    else buffer_clear(&disk->out);
+    if (disk->out.capacity > 65536)
+        buffer_fini(&disk->out);
+    else
+        buffer_clear(&disk->out);
     return 0;
 }
 
@@ -289,8 +296,10 @@ static int pull(struct disk *disk, size_t size, struct error *err)
 int disk_pump(struct disk *disk, struct disk_answer *answer, struct error *err)
 {
     if (disk->in_done) {
-        if (disk->in.capacity > 65536) buffer_fini(&disk->in);
-        else buffer_clear(&disk->in);
+        if (disk->in.capacity > 65536)
+            buffer_fini(&disk->in);
+        else
+            buffer_clear(&disk->in);
         disk->in_done = false;
     }
     if (push(disk, err) != 0) return -1;
@@ -303,8 +312,10 @@ int disk_pump(struct disk *disk, struct disk_answer *answer, struct error *err)
     CHECK(disk->under_way > 0);
     disk->under_way--;
     disk->in_done = true;
-    *answer = (struct disk_answer){.verb = (enum disk_verb)head.verb, .segment = head.segment,
-        .os_errno = head.os_errno, .bytes = span_of(disk->in.data + sizeof head, (size_t)head.size)};
+    *answer = (struct disk_answer){.verb = (enum disk_verb)head.verb,
+        .segment = head.segment,
+        .os_errno = head.os_errno,
+        .bytes = span_of(disk->in.data + sizeof head, (size_t)head.size)};
     return 1;
 }
 

@@ -1,5 +1,6 @@
-/* The spool's disk work, in a helper process: lists, reads, writes and removes segment files as it is told. The loop's
- * side never blocks on it: commands and answers go through a stream socket, in order, one answer per command. */
+/* The spool's disk work, in a helper process: lists, reads, writes and removes segment files as it is told.
+ * The loop's side never blocks on it: commands and answers go through a stream socket, in order, one answer
+ * per command. */
 #ifndef AGENT_SPOOL_DISK_H
 #define AGENT_SPOOL_DISK_H
 
@@ -12,10 +13,11 @@
 #define DISK_COMMANDS_MAX 16 /* sent and not answered */
 
 enum disk_verb {
-    DISK_OPEN,   /* payload: the directory's path. Makes it, locks it; answer: the segment numbers, ascending, as u64 */
-    DISK_READ,   /* answer: the whole segment */
-    DISK_WRITE,  /* payload at offset (0 creates the file) */
-    DISK_SYNC,   /* the same and then fdatasync (at offset 0 the directory too) */
+    DISK_OPEN,  /* payload: the directory's path. Makes it, locks it; answer: the segment numbers, ascending,
+                   as u64 */
+    DISK_READ,  /* answer: the whole segment */
+    DISK_WRITE, /* payload at offset (0 creates the file) */
+    DISK_SYNC,  /* the same and then fdatasync (at offset 0 the directory too) */
     DISK_DELETE,
     DISK_VERB_COUNT
 };

@@ -57,13 +57,15 @@ void gaps_carrier_lost(struct gaps *gaps, uint64_t first, uint64_t last)
         if (told.told_in >= first && told.told_in <= last) told.told_in = 0;
         /* A day without a collector would otherwise leave one gap per segment. */
         struct told_gap *before = kept > 0 ? &joined.list[kept - 1] : NULL;
-        if (before != NULL && told.told_in == 0 && before->told_in == 0 && join(&before->gap, &told.gap)) continue;
+        if (before != NULL && told.told_in == 0 && before->told_in == 0 && join(&before->gap, &told.gap))
+            continue;
         joined.list[kept++] = told;
     }
     gaps->count = kept;
 }
 
-void gaps_forget(struct gaps *gaps, bool (*received_by_all)(const void *owner, uint64_t sequence), const void *owner)
+void gaps_forget(
+    struct gaps *gaps, bool (*received_by_all)(const void *owner, uint64_t sequence), const void *owner)
 {
     size_t kept = 0;
     for (size_t i = 0; i < gaps->count; i++)

@@ -1,5 +1,5 @@
-/* Sequences that were given up, until every collector knows it. A gap travels in one batch; if that batch is given up
- * too, the gap travels again. Neighbours become one. Pure; the owner's storage. */
+/* Sequences that were given up, until every collector knows it. A gap travels in one batch; if that batch is
+ * given up too, the gap travels again. Neighbours become one. Pure; the owner's storage. */
 #ifndef AGENT_SPOOL_GAPS_H
 #define AGENT_SPOOL_GAPS_H
 
@@ -32,6 +32,7 @@ size_t gaps_take(struct gaps *gaps, uint64_t carrier, struct wire_gap *out, size
 void gaps_carrier_lost(struct gaps *gaps, uint64_t first, uint64_t last);
 
 /* Forgets the gaps whose carrier all have received. */
-void gaps_forget(struct gaps *gaps, bool (*received_by_all)(const void *owner, uint64_t sequence), const void *owner);
+void gaps_forget(
+    struct gaps *gaps, bool (*received_by_all)(const void *owner, uint64_t sequence), const void *owner);
 
 #endif

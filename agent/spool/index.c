@@ -62,9 +62,12 @@ static void stretch(struct segment *s, uint64_t first, uint64_t last)
 void index_add(struct segment_index *index, struct segment *s, uint64_t sequence, uint32_t samples)
 {
     CHECK(sequence > 0);
-    if (s->last < s->first) stretch(s, sequence, sequence);
-    else if (sequence < s->first) stretch(s, sequence, s->last);
-    else if (sequence > s->last) stretch(s, s->first, sequence);
+    if (s->last < s->first)
+        stretch(s, sequence, sequence);
+    else if (sequence < s->first)
+        stretch(s, sequence, s->last);
+    else if (sequence > s->last)
+        stretch(s, s->first, sequence);
     uint32_t *slot = &s->samples[sequence - s->first];
     if (*slot == 0) {
         s->batches++;
@@ -95,7 +98,8 @@ uint64_t index_lowest(const struct segment_index *index, uint64_t from, const st
     for (size_t i = 0; i < index->count; i++) {
         const struct segment *s = &index->list[i];
         if (s->last < s->first || s->last < from || (lowest != 0 && s->first > lowest)) continue;
-        for (uint64_t q = from > s->first ? from : s->first; q <= s->last && (lowest == 0 || q <= lowest); q++) {
+        for (uint64_t q = from > s->first ? from : s->first; q <= s->last && (lowest == 0 || q <= lowest);
+             q++) {
             if (s->samples[q - s->first] == 0) continue;
             lowest = q;
             *where = s;

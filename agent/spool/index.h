@@ -1,5 +1,5 @@
-/* Which sequences the segment files hold: per segment one number per sequence, so that gaps can be told exactly and
- * nothing has to be read to decide what may go. Pure; the owner's storage. */
+/* Which sequences the segment files hold: per segment one number per sequence, so that gaps can be told
+ * exactly and nothing has to be read to decide what may go. Pure; the owner's storage. */
 #ifndef AGENT_SPOOL_INDEX_H
 #define AGENT_SPOOL_INDEX_H
 
@@ -10,8 +10,8 @@
 struct segment {
     uint64_t number;
     uint64_t bytes;
-    uint64_t first, last;      /* sequences; last < first: none */
-    uint32_t *samples;         /* [sequence - first]: samples + 1, 0 not held */
+    uint64_t first, last; /* sequences; last < first: none */
+    uint32_t *samples;    /* [sequence - first]: samples + 1, 0 not held */
     size_t capacity;
     size_t batches;
 };
@@ -25,7 +25,8 @@ struct segment_index {
 };
 
 void index_fini(struct segment_index *index);
-struct segment *index_add_segment(struct segment_index *index, uint64_t number); /* valid until the next one */
+struct segment *index_add_segment(
+    struct segment_index *index, uint64_t number); /* valid until the next one */
 void index_remove_segment(struct segment_index *index, size_t position);
 struct segment *index_find(struct segment_index *index, uint64_t number);
 

@@ -35,8 +35,11 @@ void segment_write_head(struct buffer *out)
 void segment_write_record(struct buffer *out, const struct segment_record *record)
 {
     CHECK(record->frame.size <= LIMIT_FRAME_BYTES);
-    struct record_head head = {.kind = record->kind, .size = (uint32_t)record->frame.size,
-        .incarnation = record->incarnation, .sequence = record->sequence, .samples = record->samples,
+    struct record_head head = {.kind = record->kind,
+        .size = (uint32_t)record->frame.size,
+        .incarnation = record->incarnation,
+        .sequence = record->sequence,
+        .samples = record->samples,
         .frame_crc = crc32c(0, record->frame)};
     head.head_crc = crc32c(0, span_of(&head, offsetof(struct record_head, head_crc)));
     append(out, span_of(&head, sizeof head));
@@ -73,8 +76,12 @@ bool segment_scan_next(struct segment_scan *scan, struct segment_record *record)
     if (at != scan->offset) scan->damaged++;
     struct span frame = span_of(bytes.data + at + sizeof head, head.size);
     *record = (struct segment_record){.kind = (enum record_kind)head.kind,
-        .incarnation = head.incarnation, .sequence = head.sequence,
-        .samples = head.samples, .frame = frame, .offset = at, .intact = head.frame_crc == crc32c(0, frame)};
+        .incarnation = head.incarnation,
+        .sequence = head.sequence,
+        .samples = head.samples,
+        .frame = frame,
+        .offset = at,
+        .intact = head.frame_crc == crc32c(0, frame)};
     if (!record->intact) scan->damaged++;
     scan->offset = at + sizeof head + head.size;
     scan->torn_bytes = bytes.size - scan->offset;

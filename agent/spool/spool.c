@@ -60,7 +60,8 @@ uint64_t spool_oldest_sequence(const struct spool *s)
 {
     const struct segment *where;
     uint64_t oldest = index_lowest(&s->index, 1, &where);
-    if (s->entry_count > 0 && (oldest == 0 || s->entries[0].sequence < oldest)) oldest = s->entries[0].sequence;
+    if (s->entry_count > 0 && (oldest == 0 || s->entries[0].sequence < oldest))
+        oldest = s->entries[0].sequence;
     return oldest != 0 ? oldest : s->next_sequence;
 }
 
@@ -80,7 +81,8 @@ static bool received_by_all(const void *owner, uint64_t sequence)
     return spool_received_by_all(owner, sequence);
 }
 
-void spool_give_up(struct spool *s, uint64_t first, uint64_t last, uint64_t samples, enum wire_gap_reason reason)
+void spool_give_up(
+    struct spool *s, uint64_t first, uint64_t last, uint64_t samples, enum wire_gap_reason reason)
 {
     gaps_carrier_lost(&s->gaps, first, last);
     gaps_add(&s->gaps, &(struct wire_gap){.from = first, .to = last, .samples = samples, .reason = reason});
@@ -131,7 +133,8 @@ static void make_room(struct spool *s, size_t size)
         spool_drop_segment(s, WIRE_GAP_SPOOL_FULL);
         s->retry_ms = s->now_ms;
     }
-    uint64_t most = s->options.memory_bytes < s->options.bytes_max ? s->options.memory_bytes : s->options.bytes_max;
+    uint64_t most =
+        s->options.memory_bytes < s->options.bytes_max ? s->options.memory_bytes : s->options.bytes_max;
     while (s->entry_count > 0 && s->memory_bytes + size > most)
         drop_oldest_entry(s, s->directory == NULL ? WIRE_GAP_SPOOL_FULL : WIRE_GAP_SPOOL_FAILED);
 }
@@ -147,8 +150,11 @@ int spool_append(struct spool *s, struct span frame, uint64_t samples, struct er
         s->entries = check_realloc_array(s->entries, s->entry_capacity, sizeof *s->entries);
     }
     struct entry *entry = &s->entries[s->entry_count++];
-    *entry = (struct entry){.sequence = s->next_sequence++, .samples = (uint32_t)samples,
-        .size = (uint32_t)frame.size, .frame = check_alloc(frame.size), .born_ms = -1};
+    *entry = (struct entry){.sequence = s->next_sequence++,
+        .samples = (uint32_t)samples,
+        .size = (uint32_t)frame.size,
+        .frame = check_alloc(frame.size),
+        .born_ms = -1};
     memcpy(entry->frame, frame.data, frame.size);
     s->memory_bytes += frame.size;
     /* A restart skips SPOOL_RESTART_SKIP from the last sequence on disk: it must not fall behind by more. */
@@ -159,8 +165,8 @@ int spool_append(struct spool *s, struct span frame, uint64_t samples, struct er
 void spool_keep_dictionary(struct spool *s, struct span frame)
 {
     if (s->directory == NULL) return;
-    segment_write_record(&s->dictionary, &(struct segment_record){.kind = RECORD_DICTIONARY,
-                                             .incarnation = s->incarnation, .frame = frame});
+    segment_write_record(&s->dictionary,
+        &(struct segment_record){.kind = RECORD_DICTIONARY, .incarnation = s->incarnation, .frame = frame});
 }
 
 int spool_add_collector(struct spool *s, unsigned collector, struct error *err)
@@ -199,7 +205,8 @@ void spool_acknowledge(struct spool *s, unsigned collector, const struct receive
 void spool_pump(struct spool *s, int64_t now_ms)
 {
     s->now_ms = now_ms;
-    for (size_t i = s->entry_count; i > 0 && s->entries[i - 1].born_ms < 0; i--) s->entries[i - 1].born_ms = now_ms;
+    for (size_t i = s->entry_count; i > 0 && s->entries[i - 1].born_ms < 0; i--)
+        s->entries[i - 1].born_ms = now_ms;
     if (s->directory != NULL) spool_files_pump(s);
 }
 
@@ -209,8 +216,10 @@ static size_t entry_at(const struct spool *s, uint64_t sequence)
     size_t low = 0, high = s->entry_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (s->entries[middle].sequence < sequence) low = middle + 1;
-        else high = middle;
+        if (s->entries[middle].sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -255,9 +264,11 @@ void spool_sizes(const struct spool *s, struct spool_sizes *sizes)
 {
     uint64_t only_in_memory = 0;
     for (size_t i = 0; i < s->entry_count; i++) only_in_memory += s->entries[i].state != ENTRY_WRITTEN;
-    *sizes = (struct spool_sizes){.disk_bytes = s->index.bytes, .disk_batches = s->index.batches,
+    *sizes = (struct spool_sizes){.disk_bytes = s->index.bytes,
+        .disk_batches = s->index.batches,
         .memory_bytes = s->memory_bytes,
-        .batches = s->index.batches + only_in_memory, .dropped_samples = s->dropped_samples};
+        .batches = s->index.batches + only_in_memory,
+        .dropped_samples = s->dropped_samples};
 }
 
 const char *spool_trouble(const struct spool *s)

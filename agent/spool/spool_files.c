@@ -9,21 +9,22 @@
 #include "common/check.h"
 #include "common/clock.h"
 
-#define WRITE_BYTES_MAX     ((size_t)256 * 1024) /* at once, so that a restart of the helper repeats little */
-#define SEGMENT_SPREAD_MAX  65536                /* sequences from the first to the last of a segment */
+#define WRITE_BYTES_MAX    ((size_t)256 * 1024) /* at once, so that a restart of the helper repeats little */
+#define SEGMENT_SPREAD_MAX 65536                /* sequences from the first to the last of a segment */
 
 /* ---- reading what an earlier run left ---- */
 
 /* Waits for one answer. Only while starting and ending. */
-static int wait_for_answer(struct spool *s, int64_t deadline_ms, struct disk_answer *answer, struct error *err)
+static int wait_for_answer(
+    struct spool *s, int64_t deadline_ms, struct disk_answer *answer, struct error *err)
 {
     for (;;) {
         int got = disk_pump(s->disk, answer, err);
         if (got != 0) return got > 0 ? 0 : -1;
         int64_t left_ms = deadline_ms - clock_mono_ms();
         if (left_ms <= 0) return fail(err, ERROR_AGAIN, "the disk of %s does not answer", s->directory);
-        struct pollfd ready = {.fd = disk_fd(s->disk),
-            .events = (short)(POLLIN | (disk_wants_to_write(s->disk) ? POLLOUT : 0))};
+        struct pollfd ready = {
+            .fd = disk_fd(s->disk), .events = (short)(POLLIN | (disk_wants_to_write(s->disk) ? POLLOUT : 0))};
         poll(&ready, 1, (int)left_ms);
     }
 }
@@ -44,7 +45,8 @@ static void recover_segment(const struct recovery *r, struct span bytes)
     struct segment_record record;
     for (segment_scan_begin(&scan, bytes); segment_scan_next(&scan, &record);) {
         if (s->incarnation == 0) s->incarnation = record.incarnation;
-        if (!record.intact || record.incarnation != s->incarnation || record.sequence > LIMIT_SEQUENCE) continue;
+        if (!record.intact || record.incarnation != s->incarnation || record.sequence > LIMIT_SEQUENCE)
+            continue;
         bool head = record.kind == RECORD_DICTIONARY;
         if ((head || r->newest) && s->options.recovered != NULL)
             s->options.recovered(s->options.owner, record.frame);
@@ -54,8 +56,8 @@ static void recover_segment(const struct recovery *r, struct span bytes)
     }
 }
 
-/* Sequences that no file holds were acknowledged, lost with the last half second, or flipped: told without samples,
- * so that the collector's floor can rise over them. */
+/* Sequences that no file holds were acknowledged, lost with the last half second, or flipped: told without
+ * samples, so that the collector's floor can rise over them. */
 static void tell_holes(struct spool *s, uint64_t highest)
 {
     uint64_t expected = 1;
@@ -69,8 +71,8 @@ static void tell_holes(struct spool *s, uint64_t highest)
     spool_give_up(s, expected, s->next_sequence - 1, 0, WIRE_GAP_SPOOL_FAILED);
 }
 
-static int read_segments(struct spool *s, const uint64_t *numbers, size_t count, int64_t deadline_ms,
-    struct error *err)
+static int read_segments(
+    struct spool *s, const uint64_t *numbers, size_t count, int64_t deadline_ms, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct disk_answer answer;
@@ -138,8 +140,7 @@ static void write_failed(struct spool *s, const char *why)
     for (size_t i = 0; i < s->entry_count; i++) s->entries[i].state = ENTRY_NEW;
     /* Never written to again: after a failed fsync nothing certain is known of its end. */
     struct segment *segment = index_find(&s->index, s->open_segment);
-    if (segment != NULL && segment->batches == 0)
-        spool_files_remove(s, (size_t)(segment - s->index.list));
+    if (segment != NULL && segment->batches == 0) spool_files_remove(s, (size_t)(segment - s->index.list));
     s->open_segment = 0;
     s->writing = false;
     s->retry_ms = s->now_ms + SPOOL_RETRY_MS;
@@ -172,19 +173,24 @@ static size_t gather(struct spool *s, struct buffer *out, int64_t age_ms)
         struct entry *entry = &s->entries[i];
         if (entry->state != ENTRY_NEW) continue;
         if (age_ms > 0 && (entry->born_ms < 0 || s->now_ms - entry->born_ms < age_ms)) break;
-        if (s->open_segment != 0 && s->open_first != 0 && entry->sequence - s->open_first > SEGMENT_SPREAD_MAX) {
+        if (s->open_segment != 0 && s->open_first != 0 &&
+            entry->sequence - s->open_first > SEGMENT_SPREAD_MAX) {
             if (count > 0) break;
             s->open_segment = 0;
         }
         if (s->open_segment == 0) begin_segment(s, out);
         if (s->open_first == 0) s->open_first = entry->sequence;
         if (s->dictionary_written < s->dictionary.size) {
-            CHECK(buffer_append(out, span_of(s->dictionary.data + s->dictionary_written,
-                                         s->dictionary.size - s->dictionary_written), NULL) == 0);
+            CHECK(buffer_append(out,
+                      span_of(s->dictionary.data + s->dictionary_written,
+                          s->dictionary.size - s->dictionary_written),
+                      NULL) == 0);
             s->dictionary_written = s->dictionary.size;
         }
-        segment_write_record(out, &(struct segment_record){.kind = RECORD_BATCH, .incarnation = s->incarnation,
-                                      .sequence = entry->sequence, .samples = entry->samples,
+        segment_write_record(out, &(struct segment_record){.kind = RECORD_BATCH,
+                                      .incarnation = s->incarnation,
+                                      .sequence = entry->sequence,
+                                      .samples = entry->samples,
                                       .frame = span_of(entry->frame, entry->size)});
         entry->state = ENTRY_WRITING;
         count++;
@@ -204,8 +210,8 @@ static void begin_write(struct spool *s, int64_t age_ms, bool sync)
     if (gather(s, &out, age_ms) > 0 || (sync && waits_for_sync(s))) {
         s->closing_segment = s->open_offset + out.size >= s->options.segment_bytes;
         sync = sync || s->closing_segment;
-        if (disk_send(s->disk, sync ? DISK_SYNC : DISK_WRITE, s->open_segment, s->open_offset, buffer_span(&out),
-                NULL) == 0) {
+        if (disk_send(s->disk, sync ? DISK_SYNC : DISK_WRITE, s->open_segment, s->open_offset,
+                buffer_span(&out), NULL) == 0) {
             s->writing = true;
             s->open_offset += out.size;
         } else {
@@ -250,7 +256,8 @@ static void load_reader(struct reader *reader, const struct segment *segment, st
     reader->state = READER_LOADED;
     reader->first = segment->first;
     reader->last = segment->last;
-    reader->offsets = check_alloc_array((size_t)(segment->last - segment->first + 2), sizeof *reader->offsets);
+    reader->offsets =
+        check_alloc_array((size_t)(segment->last - segment->first + 2), sizeof *reader->offsets);
     CHECK(buffer_append(&reader->bytes, bytes, NULL) == 0);
     struct segment_scan scan;
     struct segment_record record;
@@ -260,15 +267,18 @@ static void load_reader(struct reader *reader, const struct segment *segment, st
             reader->offsets[record.sequence - reader->first] = record.offset;
 }
 
-/* An unreadable file leaves its readers empty of offsets: every sequence then becomes a gap as it is asked for. */
+/* An unreadable file leaves its readers empty of offsets: every sequence then becomes a gap as it is asked
+ * for. */
 static void read_done(struct spool *s, const struct disk_answer *answer)
 {
     const struct segment *segment = index_find(&s->index, answer->segment);
     for (size_t i = 0; i < SPOOL_COLLECTORS_MAX; i++) {
         struct reader *reader = &s->readers[i];
         if (reader->state != READER_WANTED || reader->segment != answer->segment) continue;
-        if (segment == NULL) reader_fini(reader);
-        else load_reader(reader, segment, answer->os_errno == 0 ? answer->bytes : span_of(NULL, 0));
+        if (segment == NULL)
+            reader_fini(reader);
+        else
+            load_reader(reader, segment, answer->os_errno == 0 ? answer->bytes : span_of(NULL, 0));
     }
 }
 
@@ -307,8 +317,10 @@ static void take_answer(struct spool *s, const struct disk_answer *answer)
 {
     s->answered_ms = s->now_ms;
     if (answer->verb == DISK_OPEN) {
-        if (answer->os_errno == EBUSY) disk_gone(s, "another agent uses the spool's directory");
-        else if (answer->os_errno != 0) disk_gone(s, "the spool's directory cannot be opened");
+        if (answer->os_errno == EBUSY)
+            disk_gone(s, "another agent uses the spool's directory");
+        else if (answer->os_errno != 0)
+            disk_gone(s, "the spool's directory cannot be opened");
     } else if (answer->verb == DISK_READ) {
         read_done(s, answer);
     } else if (answer->verb == DISK_WRITE || answer->verb == DISK_SYNC) {

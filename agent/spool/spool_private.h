@@ -10,7 +10,7 @@
 enum entry_state {
     ENTRY_NEW,
     ENTRY_WRITING, /* handed to the disk helper */
-    ENTRY_WRITTEN  /* in a file, not yet synced: kept, for a failing fsync makes nothing of the file certain */
+    ENTRY_WRITTEN /* in a file, not yet synced: kept, for a failing fsync makes nothing of the file certain */
 };
 
 struct entry {
@@ -45,7 +45,7 @@ struct spool {
     struct entry *entries; /* ascending */
     size_t entry_count, entry_capacity;
     uint64_t memory_bytes;
-    struct buffer dictionary; /* records, ready to be written */
+    struct buffer dictionary;  /* records, ready to be written */
     size_t dictionary_written; /* of it in the open segment */
     struct segment_index index;
     struct gaps gaps;
@@ -60,8 +60,8 @@ struct spool {
     int64_t answered_ms;
     int64_t worked_ms; /* when the disk was last needed */
     bool writing, closing_segment;
-    bool hung;               /* a command has been under way for SPOOL_HUNG_AFTER_MS */
-    uint64_t open_segment;   /* 0 none: the next write starts one */
+    bool hung;             /* a command has been under way for SPOOL_HUNG_AFTER_MS */
+    uint64_t open_segment; /* 0 none: the next write starts one */
     uint64_t open_offset, open_first;
     uint64_t next_segment;
     char trouble[160];
@@ -69,7 +69,8 @@ struct spool {
 
 bool spool_received_by_all(const struct spool *spool, uint64_t sequence);
 /* Sequences that are held nowhere any more, with as many samples as anybody missed. */
-void spool_give_up(struct spool *spool, uint64_t first, uint64_t last, uint64_t samples, enum wire_gap_reason reason);
+void spool_give_up(
+    struct spool *spool, uint64_t first, uint64_t last, uint64_t samples, enum wire_gap_reason reason);
 void spool_free_entry(struct spool *spool, size_t position);
 /* The oldest segment goes, told as a gap; false if there is none. */
 bool spool_drop_segment(struct spool *spool, enum wire_gap_reason reason);

@@ -8,7 +8,8 @@ void plan_fini(struct plan_parts *plan)
     *plan = (struct plan_parts){0};
 }
 
-/* Frames are decoded a second time, all into one arena: strings and headers of targets then need no copies. */
+/* Frames are decoded a second time, all into one arena: strings and headers of targets then need no copies.
+ */
 static int put_together(struct plan_parts *plan, struct arena *arena, struct wire_target **targets,
     size_t *target_count, struct error *err)
 {

@@ -21,8 +21,9 @@ struct plan_parts {
 
 void plan_fini(struct plan_parts *plan);
 
-/* Takes one part as decoded and as it came. A part of another version starts anew. 1: that was the last one missing,
- * targets are filled (they live in the arena) and the parts forgotten; 0: more have to come; -1 err, parts forgotten. */
+/* Takes one part as decoded and as it came. A part of another version starts anew. 1: that was the last one
+ * missing, targets are filled (they live in the arena) and the parts forgotten; 0: more have to come; -1 err,
+ * parts forgotten. */
 int plan_add(struct plan_parts *plan, const struct wire_plan *part, struct span frame, struct arena *arena,
     struct wire_target **targets, size_t *target_count, struct error *err);
 

@@ -65,8 +65,8 @@ int socket_open(struct wire_socket *s, void *context, const char *endpoint, cons
     const struct key_pair *own, struct error *err)
 {
     *s = (struct wire_socket){.dealer = zmq_socket(context, ZMQ_DEALER)};
-    if (s->dealer != NULL && set_options(s->dealer, collector_key, own) == 0 && open_monitor(s, context) == 0 &&
-        zmq_connect(s->dealer, endpoint) == 0)
+    if (s->dealer != NULL && set_options(s->dealer, collector_key, own) == 0 &&
+        open_monitor(s, context) == 0 && zmq_connect(s->dealer, endpoint) == 0)
         return 0;
     fail(err, ERROR_IO, "connect to %s: %s", endpoint, zmq_strerror(zmq_errno()));
     socket_close(s);
@@ -137,7 +137,8 @@ int socket_receive(struct wire_socket *s, struct buffer *out)
         int n = zmq_msg_recv(&message, s->dealer, ZMQ_DONTWAIT);
         bool more = n >= 0 && zmq_msg_more(&message);
         int result = n < 0 ? 0 : -1;
-        if (n >= 0 && !more && buffer_append(out, span_of(zmq_msg_data(&message), (size_t)n), NULL) == 0) result = 1;
+        if (n >= 0 && !more && buffer_append(out, span_of(zmq_msg_data(&message), (size_t)n), NULL) == 0)
+            result = 1;
         zmq_msg_close(&message);
         while (more) {
             zmq_msg_init(&message);

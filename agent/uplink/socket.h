@@ -1,5 +1,6 @@
-/* A CURVE DEALER to one collector and what libzmq tells about its connection. Non-blocking; the loop's thread. libzmq's
- * own reconnecting is off: whoever owns this decides when to try again, with an address that may have changed. */
+/* A CURVE DEALER to one collector and what libzmq tells about its connection. Non-blocking; the loop's
+ * thread. libzmq's own reconnecting is off: whoever owns this decides when to try again, with an address that
+ * may have changed. */
 #ifndef AGENT_UPLINK_SOCKET_H
 #define AGENT_UPLINK_SOCKET_H
 
@@ -10,7 +11,7 @@
 #include "common/span.h"
 
 struct wire_socket {
-    void *dealer;  /* NULL: closed */
+    void *dealer; /* NULL: closed */
     void *monitor;
 };
 

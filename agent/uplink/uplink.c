@@ -18,7 +18,7 @@
 #define NEED_DICTIONARY_MS 2000  /* asked again within this: the answer is on its way */
 #define HELLO_AGAIN_MS     1000
 #define FRAMES_PER_TURN    256
-#define CLOCK_OFFSET_MS    2000  /* worth a line in the log */
+#define CLOCK_OFFSET_MS    2000 /* worth a line in the log */
 #define IDLE_MS            60000
 
 enum state { WAITING, RESOLVING, CONNECTING, GREETING, UP };
@@ -42,7 +42,7 @@ struct connection {
     int64_t asked_dictionary_ms, hello_ms;
     bool told_offset;
     bool backlog_waits; /* for backlog_due_ms; otherwise there is none, or an ack has to come first */
-    char why[96]; /* the connection failed; logged once per cause */
+    char why[96];       /* the connection failed; logged once per cause */
 };
 
 struct uplink {
@@ -65,7 +65,8 @@ static uint64_t next_random(struct uplink *u)
     return u->random;
 }
 
-struct uplink *uplink_new(const struct uplink_options *options, const struct uplink_sink *sink, struct error *err)
+struct uplink *uplink_new(
+    const struct uplink_options *options, const struct uplink_sink *sink, struct error *err)
 {
     CHECK(options->collector_count > 0 && options->collector_count <= SPOOL_COLLECTORS_MAX);
     void *context = zmq_ctx_new();
@@ -82,7 +83,9 @@ struct uplink *uplink_new(const struct uplink_options *options, const struct upl
     u->arena.bytes_max = 2 * LIMIT_DECODE_BYTES;
     for (; u->count < options->collector_count; u->count++) {
         struct connection *c = &u->connections[u->count];
-        *c = (struct connection){.uplink = u, .number = (unsigned)u->count, .fds = {-1, -1},
+        *c = (struct connection){.uplink = u,
+            .number = (unsigned)u->count,
+            .fds = {-1, -1},
             .address = check_strdup(options->collectors[u->count].address)};
         snprintf(c->key, sizeof c->key, "%s", options->collectors[u->count].key);
         spool_add_collector(options->spool, c->number, NULL);
@@ -176,25 +179,33 @@ static void look_at_resolver(struct connection *c)
     struct error err;
     int got = resolve_poll(&c->resolve, c->uplink->now_ms, c->endpoint, &err);
     if (got == 0) return;
-    if (got > 0 || c->endpoint[0] != '\0') connect_to(c);
-    else try_again_later(c, err.text);
+    if (got > 0 || c->endpoint[0] != '\0')
+        connect_to(c);
+    else
+        try_again_later(c, err.text);
 }
 
 static void say_hello(struct connection *c)
 {
     struct uplink *u = c->uplink;
     struct wire_from_agent message = {.kind = WIRE_HELLO,
-        .hello = {.protocol = WIRE_PROTOCOL, .version = FAULTLINE_VERSION,
-            .incarnation = spool_incarnation(u->options.spool), .wall_ms = u->wall_ms, .mono_ms = u->now_ms,
+        .hello = {.protocol = WIRE_PROTOCOL,
+            .version = FAULTLINE_VERSION,
+            .incarnation = spool_incarnation(u->options.spool),
+            .wall_ms = u->wall_ms,
+            .mono_ms = u->now_ms,
             .next_sequence = spool_next_sequence(u->options.spool),
             .oldest_sequence = spool_oldest_sequence(u->options.spool),
-            .capabilities = u->options.capabilities, .plan_version = c->plan_version}};
+            .capabilities = u->options.capabilities,
+            .plan_version = c->plan_version}};
     memcpy(message.hello.boot_id, u->options.boot_id, sizeof message.hello.boot_id);
     struct error err;
     buffer_clear(&u->frame);
     c->hello_ms = u->now_ms;
-    if (wire_encode_from_agent(&message, &u->frame, &err) != 0) log_error("hello_failed", &err, "collector=%s", c->address);
-    else if (socket_send(&c->socket, buffer_span(&u->frame)) != 0) try_again_later(c, "the greeting could not be sent");
+    if (wire_encode_from_agent(&message, &u->frame, &err) != 0)
+        log_error("hello_failed", &err, "collector=%s", c->address);
+    else if (socket_send(&c->socket, buffer_span(&u->frame)) != 0)
+        try_again_later(c, "the greeting could not be sent");
 }
 
 /* ---- what a collector says ---- */
@@ -206,8 +217,8 @@ static void on_welcome(struct connection *c, const struct wire_welcome *welcome)
     c->state = UP;
     c->why[0] = '\0';
     window_open(&c->window, welcome->credit, c->uplink->now_ms);
-    log_line(LOG_INFO, "connected", "collector=%s letter=%s host=%s credit=%u", c->address, welcome->collector,
-        welcome->host, welcome->credit);
+    log_line(LOG_INFO, "connected", "collector=%s letter=%s host=%s credit=%u", c->address,
+        welcome->collector, welcome->host, welcome->credit);
 }
 
 /* The collector's clock was wall_ms half a round trip ago. */
@@ -215,7 +226,8 @@ static void look_at_clock(struct connection *c, const struct wire_ack *ack)
 {
     struct uplink *u = c->uplink;
     int64_t round_trip_ms = u->now_ms - ack->echo_mono_ms;
-    if (c->told_offset || ack->echo_mono_ms <= 0 || round_trip_ms < 0 || round_trip_ms > CLOCK_OFFSET_MS / 2) return;
+    if (c->told_offset || ack->echo_mono_ms <= 0 || round_trip_ms < 0 || round_trip_ms > CLOCK_OFFSET_MS / 2)
+        return;
     int64_t offset_ms = ack->wall_ms + round_trip_ms / 2 - u->wall_ms;
     if (offset_ms > -CLOCK_OFFSET_MS && offset_ms < CLOCK_OFFSET_MS) return;
     c->told_offset = true;
@@ -366,7 +378,8 @@ static int64_t work_on(struct connection *c)
     receive(c);
     if ((c->state == CONNECTING || c->state == GREETING) && u->now_ms >= c->due_ms)
         try_again_later(c, "no answer to the greeting");
-    if (c->state == UP && window_is_deaf(&c->window, u->now_ms)) try_again_later(c, "acknowledgements have stopped");
+    if (c->state == UP && window_is_deaf(&c->window, u->now_ms))
+        try_again_later(c, "acknowledgements have stopped");
     if (c->state == UP) send_backlog(c);
     switch (c->state) {
     case RESOLVING: return u->now_ms + WINDOW_BACKLOG_MS;

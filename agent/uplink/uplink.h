@@ -1,7 +1,7 @@
-/* The agent's side of the wire: to each collector a CURVE DEALER, a hello on each connection, live batches first, the
- * backlog beside them at ten times the live rate, plans and bursts handed on. Connections are given up and made anew,
- * with jittered waits from 0.5 to 60 s, when libzmq says so, when a greeting is not answered, or when no ack has come
- * for 10 s.
+/* The agent's side of the wire: to each collector a CURVE DEALER, a hello on each connection, live batches
+ * first, the backlog beside them at ten times the live rate, plans and bursts handed on. Connections are
+ * given up and made anew, with jittered waits from 0.5 to 60 s, when libzmq says so, when a greeting is not
+ * answered, or when no ack has come for 10 s.
  *
  * Nothing here blocks. The loop's thread; libzmq's I/O thread works beside it and sees nothing of ours. */
 #ifndef AGENT_UPLINK_UPLINK_H
@@ -39,19 +39,21 @@ struct uplink_sink {
     void (*plan)(void *owner, const char *collector, const struct wire_target *targets, size_t count);
     void (*burst)(void *owner, const struct wire_burst *burst);
     void (*need_dictionary)(void *owner); /* the next batch has to carry it whole */
-    /* fd is to be waited for (LOOP_READ), or no more. Call uplink_work when it is readable, and after every turn. */
+    /* fd is to be waited for (LOOP_READ), or no more. Call uplink_work when it is readable, and after every
+     * turn. */
     void (*watch)(void *owner, int fd, bool on);
 };
 
 /* Options are copied, but for key and spool, which must outlive the uplink. */
-struct uplink *uplink_new(const struct uplink_options *options, const struct uplink_sink *sink, struct error *err);
+struct uplink *uplink_new(
+    const struct uplink_options *options, const struct uplink_sink *sink, struct error *err);
 void uplink_free(struct uplink *uplink);
 
 /* Sends a batch that was just appended to the spool. Where it cannot go at once it is backlog. */
 void uplink_send(struct uplink *uplink, uint64_t sequence, struct span frame, int64_t now_ms);
 
-/* Connects, greets, receives, resends; logs what its owner would have to. Returns when it wants to be called again at
- * the latest (monotonic ms). now_ms: clock_mono_ms, wall_ms: clock_wall_ms. */
+/* Connects, greets, receives, resends; logs what its owner would have to. Returns when it wants to be called
+ * again at the latest (monotonic ms). now_ms: clock_mono_ms, wall_ms: clock_wall_ms. */
 int64_t uplink_work(struct uplink *uplink, int64_t now_ms, int64_t wall_ms);
 
 /* Collectors that have welcomed this agent. */

@@ -14,7 +14,8 @@ static bool any(void *owner, unsigned device_major, unsigned device_minor, const
     return name[0] != 'p';
 }
 
-static void look(void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
+static void look(
+    void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
 {
     (void)owner;
     CHECK(metric < METRIC_COUNT && label_count == 1 && labels[0].value[0] != '\0' && value >= 0);

@@ -22,9 +22,9 @@ static void a_short_file_is_enough(void)
 {
     struct agent_config config;
     char report[4096] = "";
-    CU_ASSERT_EQUAL_FATAL(
-        parse("collectors: [{address: \"tcp://ops.example.com:7440\", key: \"" KEY "\"}]\n", &config, report,
-            sizeof report), 0);
+    CU_ASSERT_EQUAL_FATAL(parse("collectors: [{address: \"tcp://ops.example.com:7440\", key: \"" KEY "\"}]\n",
+                              &config, report, sizeof report),
+        0);
     CU_ASSERT_STRING_EQUAL(report, "");
     CU_ASSERT_EQUAL(config.collector_count, 1);
     CU_ASSERT_STRING_EQUAL(config.collectors[0].address, "tcp://ops.example.com:7440");
@@ -48,7 +48,9 @@ static void every_key_is_taken_and_paths_count_from_the_file(void)
                                 "disks: [/dev/vda, sdb]\n"
                                 "credentials: /run/credentials\n"
                                 "interval: 10s\n"
-                                "log: {level: debug}\n", &config, report, sizeof report), 0);
+                                "log: {level: debug}\n",
+                              &config, report, sizeof report),
+        0);
     CU_ASSERT_STRING_EQUAL(config.key_file, "/etc/faultline/own.key");
     CU_ASSERT_STRING_EQUAL(config.spool_directory, "/etc/faultline/spool");
     CU_ASSERT_EQUAL(config.spool_bytes_max, 10000000);
@@ -86,7 +88,8 @@ static void mistakes_are_told_with_their_place(void)
     static const struct {
         const char *text, *told;
     } rows[] = {
-        {"", "the file is empty"}, {"interval: 1s\n", "no collector"},
+        {"", "the file is empty"},
+        {"interval: 1s\n", "no collector"},
         {"colectors: []\n", "agent.yaml:1:1: error: unknown key 'colectors'; did you mean 'collectors'?"},
         {"collectors: [{key: \"" KEY "\"}]\n", "address"},
         {"collectors: [{address: \"tcp://a:1\"}]\n", "needs either key or key_file"},
@@ -94,9 +97,11 @@ static void mistakes_are_told_with_their_place(void)
         {"collectors: [{address: \"a:1\", key: \"" KEY "\"}]\n", "agent.yaml:1:24: error: address:"},
         {"collectors: [{address: \"tcp://a\", key: \"" KEY "\"}]\n", "needs a port"},
         {"collectors: [{address: \"tcp://a:1\", key_file: /nowhere}]\n", "/nowhere"},
-        {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\ncollectors: [{address: \"tcp://a:1\", key: \"" KEY
-         "\"}]\n", "exclude each other"},
-        {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\ninterval: 1500ms\n", "agent.yaml:2:11: error:"},
+        {"collector: {address: \"tcp://a:1\", key: \"" KEY
+         "\"}\ncollectors: [{address: \"tcp://a:1\", key: \"" KEY "\"}]\n",
+            "exclude each other"},
+        {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\ninterval: 1500ms\n",
+            "agent.yaml:2:11: error:"},
         {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\ninterval: 3\n", "has no unit"},
         {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\nspool: {bytes_max: 5}\n", "agent.yaml:2:"},
         {"collector: {address: \"tcp://a:1\", key: \"" KEY "\"}\nlog: {level: loud}\n", "agent.yaml:2:"},
@@ -106,7 +111,8 @@ static void mistakes_are_told_with_their_place(void)
         struct agent_config config = {0};
         char report[8192] = "";
         CU_ASSERT_EQUAL(parse(rows[i].text, &config, report, sizeof report), -1);
-        if (strstr(report, rows[i].told) == NULL) fprintf(stderr, "\"%s\" not in:\n%s\n", rows[i].told, report);
+        if (strstr(report, rows[i].told) == NULL)
+            fprintf(stderr, "\"%s\" not in:\n%s\n", rows[i].told, report);
         CU_ASSERT_PTR_NOT_NULL(strstr(report, rows[i].told));
         CU_ASSERT_PTR_NULL(config.key_file); /* untouched */
     }

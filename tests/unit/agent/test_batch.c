@@ -24,24 +24,28 @@ static void reader_fini(struct reader *r)
     buffer_fini(&r->dictionary);
 }
 
-static const struct wire_batch *encode_at(struct reader *r, struct batch *b, const struct wire_gap *gaps, size_t gap_count)
+static const struct wire_batch *encode_at(
+    struct reader *r, struct batch *b, const struct wire_gap *gaps, size_t gap_count)
 {
     buffer_clear(&r->frame);
     buffer_clear(&r->dictionary);
     arena_reset(&r->arena);
     struct error err = {0};
-    const struct batch_stamp stamp = {.incarnation = 9, .sequence = ++r->sequence, .wall_ms = 1795400000500,
-        .mono_ms = 5000, .gaps = gaps, .gap_count = gap_count};
-    CU_ASSERT_EQUAL_FATAL(
-        batch_encode(b, &stamp, &r->frame, &r->samples, &r->more, &r->dictionary, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(
-        wire_decode_from_agent(buffer_span(&r->frame), &r->arena, &r->message, &err), 0);
+    const struct batch_stamp stamp = {.incarnation = 9,
+        .sequence = ++r->sequence,
+        .wall_ms = 1795400000500,
+        .mono_ms = 5000,
+        .gaps = gaps,
+        .gap_count = gap_count};
+    CU_ASSERT_EQUAL_FATAL(batch_encode(b, &stamp, &r->frame, &r->samples, &r->more, &r->dictionary, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(wire_decode_from_agent(buffer_span(&r->frame), &r->arena, &r->message, &err), 0);
     const struct wire_batch *batch = &r->message.batch;
     CU_ASSERT_EQUAL(wire_batch_samples(batch), r->samples);
     size_t unknown = 0;
     for (size_t i = 0; i < batch->dict_count; i++) r->known[batch->dict[i].id] = true;
     for (size_t i = 0; i < batch->rows_count; i++)
-        for (size_t k = 0; k < batch->rows[i].series_count; k++) unknown += !r->known[batch->rows[i].series[k]];
+        for (size_t k = 0; k < batch->rows[i].series_count; k++)
+            unknown += !r->known[batch->rows[i].series[k]];
     for (size_t i = 0; i < batch->probe_count; i++) unknown += !r->known[batch->probes[i].target];
     CU_ASSERT_EQUAL(unknown, 0);
     return batch;
@@ -106,8 +110,13 @@ static void probes_and_gaps_travel_too(void)
     struct batch *b = batch_new();
     const struct wire_label labels[] = {{"target", "www"}, {"path", "direct"}};
     const struct wire_label sorted[] = {{"path", "direct"}, {"target", "www"}};
-    const struct probe_result result = {.start_ms = 1795400000123, .outcome = PROBE_FAIL,
-        .error = PROBE_ERROR_REFUSED, .resolve_us = -1, .connect_us = 80, .tls_us = -1, .first_byte_us = -1,
+    const struct probe_result result = {.start_ms = 1795400000123,
+        .outcome = PROBE_FAIL,
+        .error = PROBE_ERROR_REFUSED,
+        .resolve_us = -1,
+        .connect_us = 80,
+        .tls_us = -1,
+        .first_byte_us = -1,
         .total_us = 81};
     batch_probe(b, labels, 2, &result);
     batch_probe(b, sorted, 2, &result);
@@ -225,7 +234,8 @@ static void a_restart_goes_on_with_the_ids_that_are_known(void)
     batch_free(b);
 }
 
-UNIT_MAIN("batch", {"meaning travels in the first batch that uses it", meaning_travels_in_the_first_batch_that_uses_it},
+UNIT_MAIN("batch",
+    {"meaning travels in the first batch that uses it", meaning_travels_in_the_first_batch_that_uses_it},
     {"values are grouped by their time", values_are_grouped_by_their_time},
     {"probes and gaps travel too", probes_and_gaps_travel_too},
     {"many series are spread over frames and bounded", many_series_are_spread_over_frames_and_bounded},

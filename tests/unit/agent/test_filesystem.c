@@ -20,7 +20,8 @@ static int stat_of_test(const char *path, struct statvfs *out)
 {
     if (strstr(path, "hung") != NULL)
         while (access(switch_path, F_OK) == 0) poll(NULL, 0, 5);
-    *out = (struct statvfs){.f_frsize = 4096, .f_blocks = 1000, .f_bavail = 400, .f_files = 50, .f_ffree = 20};
+    *out =
+        (struct statvfs){.f_frsize = 4096, .f_blocks = 1000, .f_bavail = 400, .f_files = 50, .f_ffree = 20};
     return strstr(path, "refused") != NULL ? -1 : 0;
 }
 
@@ -35,7 +36,8 @@ struct log {
     size_t count;
 };
 
-static void note(void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
+static void note(
+    void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
 {
     struct log *log = owner;
     CHECK(label_count == 1 && log->count < ARRAY_COUNT(log->rows));
@@ -108,7 +110,8 @@ static void a_hung_mount_is_told_and_the_others_go_on(void)
     filesystems_update(f, three_mounts);
     CU_ASSERT(emitted(f, 1000, &log, 0, "/", METRIC_filesystem_size_bytes));
     CU_ASSERT_EQUAL(last(&log, "/home", METRIC_filesystem_size_bytes), -1);
-    filesystems_read(f, 1000 + FILESYSTEM_STUCK_AFTER_MS, &(struct sample_sink){.owner = &log, .value = note});
+    filesystems_read(
+        f, 1000 + FILESYSTEM_STUCK_AFTER_MS, &(struct sample_sink){.owner = &log, .value = note});
     CU_ASSERT_EQUAL(last(&log, "/hung", METRIC_filesystem_stuck_count), 1);
     CU_ASSERT(emitted(f, 3500, &log, 0, "/home", METRIC_filesystem_size_bytes));
 

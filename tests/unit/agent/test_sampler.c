@@ -10,7 +10,7 @@
 #include "common/check.h"
 #include "tests/support/unit.h"
 
-#define RECORDED FAULTLINE_SOURCE_DIR "/tests/data/proc/"
+#define RECORDED   FAULTLINE_SOURCE_DIR "/tests/data/proc/"
 #define VALUES_MAX 200000
 
 struct seen {
@@ -18,11 +18,12 @@ struct seen {
         enum metric metric;
         char label[128];
         int64_t value;
-    } *values;
+    } * values;
     size_t count;
 };
 
-static void note(void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
+static void note(
+    void *owner, enum metric metric, const struct wire_label *labels, size_t label_count, int64_t value)
 {
     struct seen *seen = owner;
     CHECK(seen->count < VALUES_MAX && label_count <= 1);
@@ -109,8 +110,9 @@ static void reads_every_source_of_a_recorded_host(void)
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         int64_t got = value_of(&seen, rows[i].metric, rows[i].label);
-        if (got != rows[i].value) fprintf(stderr, "%s{%s} = %lld\n", metric_info(rows[i].metric)->name, rows[i].label,
-            (long long)got);
+        if (got != rows[i].value)
+            fprintf(
+                stderr, "%s{%s} = %lld\n", metric_info(rows[i].metric)->name, rows[i].label, (long long)got);
         CU_ASSERT_EQUAL(got, rows[i].value);
     }
     CU_ASSERT_EQUAL(value_of(&seen, METRIC_network_received_bytes, "veth12a"), -1);
@@ -123,8 +125,8 @@ static void reports_whole_disks_and_mounted_loop_devices_only(void)
     static const struct {
         const char *disk;
         bool reported;
-    } rows[] = {{"vda", true}, {"vda1", false}, {"vdb", true}, {"dm-0", true}, {"loop0", false}, {"loop1", true},
-        {"zram0", false}, {"sr0", false}};
+    } rows[] = {{"vda", true}, {"vda1", false}, {"vdb", true}, {"dm-0", true}, {"loop0", false},
+        {"loop1", true}, {"zram0", false}, {"sr0", false}};
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         CU_ASSERT_EQUAL(value_of(&seen, METRIC_disk_reads_total, rows[i].disk) >= 0, rows[i].reported);
     free(seen.values);
@@ -246,7 +248,8 @@ static void reads_4096_disks(void)
     const char *names[4096];
     for (int i = 0; i < 4096; i++) {
         names[i] = check_format("sd%d", i);
-        fprintf(out, "%d %d %s %d 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n", 8 + i / 256, i % 256, names[i], i);
+        fprintf(
+            out, "%d %d %s %d 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n", 8 + i / 256, i % 256, names[i], i);
     }
     fclose(out);
     struct seen seen = read_tree(root, names, 4096);
@@ -298,6 +301,6 @@ UNIT_MAIN("sampler", {"reads every source of a recorded host", reads_every_sourc
     {"an old kernel has fewer fields and no pressure", an_old_kernel_has_fewer_fields_and_no_pressure},
     {"sources come and go", sources_come_and_go},
     {"odd lines of diskstats are skipped and counted", odd_lines_of_diskstats_are_skipped_and_counted},
-    {"a counter beyond 63 bits stays at the largest value", a_counter_beyond_63_bits_stays_at_the_largest_value},
-    {"reads 4,096 disks", reads_4096_disks},
-    {"mount lines are told apart", mount_lines_are_told_apart})
+    {"a counter beyond 63 bits stays at the largest value",
+        a_counter_beyond_63_bits_stays_at_the_largest_value},
+    {"reads 4,096 disks", reads_4096_disks}, {"mount lines are told apart", mount_lines_are_told_apart})

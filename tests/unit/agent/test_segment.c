@@ -28,8 +28,10 @@ static size_t make_segment(struct buffer *out, size_t *ends, size_t ends_max)
         uint8_t frame[800];
         size_t size = 1 + next_random() % sizeof frame;
         for (size_t i = 0; i < size; i++) frame[i] = (uint8_t)next_random();
-        segment_write_record(out, &(struct segment_record){.kind = RECORD_BATCH, .incarnation = 7,
-                                      .sequence = count + 1, .samples = (uint32_t)count,
+        segment_write_record(out, &(struct segment_record){.kind = RECORD_BATCH,
+                                      .incarnation = 7,
+                                      .sequence = count + 1,
+                                      .samples = (uint32_t)count,
                                       .frame = span_of(frame, size)});
         ends[count++] = out->size;
     }
@@ -80,7 +82,8 @@ static void a_tail_torn_at_any_byte_costs_its_record_only(void)
         while (whole < count && ends[whole] <= cut) whole++;
         struct found found = scan_all(span_of(bytes.data, cut), buffer_span(&bytes));
         size_t good_end = whole > 0 ? ends[whole - 1] : cut < SEGMENT_HEAD_BYTES ? cut : SEGMENT_HEAD_BYTES;
-        if (found.intact != whole || found.broken != 0 || found.damaged != 0 || found.torn_bytes != cut - good_end)
+        if (found.intact != whole || found.broken != 0 || found.damaged != 0 ||
+            found.torn_bytes != cut - good_end)
             wrong++;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -140,5 +143,6 @@ UNIT_MAIN("segment", {"the checksum is Castagnoli's", the_checksum_is_castagnoli
     {"a tail torn at any byte costs its record only", a_tail_torn_at_any_byte_costs_its_record_only},
     {"a flipped bit anywhere is detected and costs one record",
         a_flipped_bit_anywhere_is_detected_and_costs_one_record},
-    {"a damaged frame still tells its number and samples", a_damaged_frame_still_tells_its_number_and_samples},
+    {"a damaged frame still tells its number and samples",
+        a_damaged_frame_still_tells_its_number_and_samples},
     {"bytes of anything else hold no record", bytes_of_anything_else_hold_no_record})

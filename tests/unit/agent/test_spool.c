@@ -196,8 +196,11 @@ static void without_work_the_helper_rests_and_comes_back(void)
     CU_ASSERT(spool_helper_pid(f.spool) > 0); /* while there is something on disk */
     acknowledge(&f, 0, 1, 3);
     UNTIL(&f, each_segment(&f, NULL) == 0);
-    pump(&f, 0);
-    pump(&f, SPOOL_REST_AFTER_MS);
+    /* The answer to the removal may come with any of these. */
+    for (int i = 0; i < 10000 && spool_helper_pid(f.spool) > 0; i++) {
+        pump(&f, SPOOL_REST_AFTER_MS);
+        poll(NULL, 0, 1);
+    }
     CU_ASSERT_EQUAL(spool_helper_pid(f.spool), 0);
     append(&f, 3, 1000);
     spool_close(f.spool);
@@ -315,8 +318,7 @@ static void the_quota_drops_the_oldest_and_accounts_for_every_sample(void)
 static void memory_alone_is_bounded_too(void)
 {
     struct error err = {0};
-    struct spool *spool =
-        spool_open(&(struct spool_options){.memory_bytes = 100000, .random = 5}, &err);
+    struct spool *spool = spool_open(&(struct spool_options){.memory_bytes = 100000, .random = 5}, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(spool);
     struct fixture f = {.spool = spool};
     spool_add_collector(spool, 0, NULL);
@@ -462,7 +464,8 @@ static void a_batch_stays_until_every_collector_has_it(void)
     end(&f);
 }
 
-/* The agent's process: a tick after the other until it is killed, saying each time what it believes to be in files. */
+/* The agent's process: a tick after the other until it is killed, saying each time what it believes to be in
+ * files. */
 static _Noreturn void run_until_killed(struct fixture *f, int progress_fd)
 {
     helper_fini();
@@ -510,11 +513,13 @@ static void kill_9_at_any_moment_loses_nothing_that_is_in_files(void)
 }
 
 UNIT_MAIN("spool",
-    {"what is acknowledged in time never touches the disk", what_is_acknowledged_in_time_never_touches_the_disk},
+    {"what is acknowledged in time never touches the disk",
+        what_is_acknowledged_in_time_never_touches_the_disk},
     {"without work the helper rests and comes back", without_work_the_helper_rests_and_comes_back},
     {"what is older than half a second goes to disk and comes back",
         what_is_older_than_half_a_second_goes_to_disk_and_comes_back},
-    {"a restart keeps batches, incarnation and dictionary", a_restart_keeps_batches_incarnation_and_dictionary},
+    {"a restart keeps batches, incarnation and dictionary",
+        a_restart_keeps_batches_incarnation_and_dictionary},
     {"an empty directory means a new incarnation", an_empty_directory_means_a_new_incarnation},
     {"two agents cannot share a directory", two_agents_cannot_share_a_directory},
     {"the quota drops the oldest and accounts for every sample",

@@ -75,8 +75,12 @@ static void collector_acknowledge(struct collector *c, const struct wire_batch *
 {
     CU_ASSERT_EQUAL(received_add(&c->received, batch->sequence, batch->sequence, NULL), 0);
     struct wire_from_collector ack = {.kind = WIRE_ACK,
-        .ack = {.incarnation = batch->incarnation, .floor = c->received.floor, .credit = CREDIT,
-            .range_count = c->received.range_count, .echo_mono_ms = batch->sent_mono_ms, .wall_ms = 1795400000000}};
+        .ack = {.incarnation = batch->incarnation,
+            .floor = c->received.floor,
+            .credit = CREDIT,
+            .range_count = c->received.range_count,
+            .echo_mono_ms = batch->sent_mono_ms,
+            .wall_ms = 1795400000000}};
     memcpy(ack.ack.ranges, c->received.ranges, sizeof ack.ack.ranges);
     if (c->acks) collector_say(c, &ack);
 }
@@ -91,9 +95,10 @@ static void collector_take(struct collector *c, struct span frame)
         c->hellos++;
         c->oldest = message.hello.oldest_sequence;
         if (c->welcomes)
-            collector_say(c, &(struct wire_from_collector){.kind = WIRE_WELCOME,
-                                 .welcome = {.collector = "A", .host = "app1", .wall_ms = 1795400000000,
-                                     .credit = CREDIT}});
+            collector_say(
+                c, &(struct wire_from_collector){.kind = WIRE_WELCOME,
+                       .welcome = {
+                           .collector = "A", .host = "app1", .wall_ms = 1795400000000, .credit = CREDIT}});
     } else {
         CHECK(c->batches < ARRAY_COUNT(c->sequences));
         c->sequences[c->batches++] = message.batch.sequence;
@@ -159,10 +164,15 @@ static void begin_at(struct fixture *f, const char *address)
     }
     const struct uplink_collector collectors[] = {
         {.address = address != NULL ? address : f->collector.endpoint, .key = f->collector.key.public_key}};
-    const struct uplink_sink sink = {.owner = f, .plan = on_plan, .burst = on_burst,
-        .need_dictionary = on_need_dictionary, .watch = on_watch};
-    f->uplink = uplink_new(&(struct uplink_options){.collectors = collectors, .collector_count = 1, .key = &f->key,
-                               .spool = f->spool, .random = 99}, &sink, NULL);
+    const struct uplink_sink sink = {.owner = f,
+        .plan = on_plan,
+        .burst = on_burst,
+        .need_dictionary = on_need_dictionary,
+        .watch = on_watch};
+    f->uplink = uplink_new(
+        &(struct uplink_options){
+            .collectors = collectors, .collector_count = 1, .key = &f->key, .spool = f->spool, .random = 99},
+        &sink, NULL);
 }
 
 static void begin(struct fixture *f)
@@ -218,12 +228,17 @@ static void produce(struct fixture *f)
     struct buffer frame = {0};
     const int64_t value = 1, time_ms = 1795400000000;
     const uint32_t id = 1;
-    const struct wire_rows rows = {.series = &id, .series_count = 1, .times_ms = &time_ms, .time_count = 1,
-        .ints = &value};
+    const struct wire_rows rows = {
+        .series = &id, .series_count = 1, .times_ms = &time_ms, .time_count = 1, .ints = &value};
     uint64_t sequence = spool_next_sequence(f->spool);
     const struct wire_from_agent message = {.kind = WIRE_BATCH,
-        .batch = {.incarnation = spool_incarnation(f->spool), .sequence = sequence, .base_ms = time_ms,
-            .sent_wall_ms = time_ms, .sent_mono_ms = f->now_ms, .rows = &rows, .rows_count = 1}};
+        .batch = {.incarnation = spool_incarnation(f->spool),
+            .sequence = sequence,
+            .base_ms = time_ms,
+            .sent_wall_ms = time_ms,
+            .sent_mono_ms = f->now_ms,
+            .rows = &rows,
+            .rows_count = 1}};
     CU_ASSERT_EQUAL_FATAL(wire_encode_from_agent(&message, &frame, NULL), 0);
     CU_ASSERT_EQUAL(spool_append(f->spool, buffer_span(&frame), 1, NULL), 0);
     uplink_send(f->uplink, sequence, buffer_span(&frame), f->now_ms);
@@ -360,8 +375,8 @@ static void a_missing_dictionary_is_asked_for_once_and_everything_goes_again(voi
     const struct wire_from_collector need = {
         .kind = WIRE_NEED_DICT, .need_dict = {.incarnation = spool_incarnation(f.spool)}};
     for (int i = 0; i < 3; i++) collector_say(&f.collector, &need);
-    collector_say(&f.collector,
-        &(struct wire_from_collector){.kind = WIRE_NEED_DICT, .need_dict = {.incarnation = 1}});
+    collector_say(
+        &f.collector, &(struct wire_from_collector){.kind = WIRE_NEED_DICT, .need_dict = {.incarnation = 1}});
     UNTIL(&f, f.dictionaries == 1);
     f.collector.acks = true;
     f.now_ms += 500;
@@ -380,17 +395,26 @@ static void plans_and_bursts_are_handed_on(void)
     struct fixture f;
     begin(&f);
     UNTIL(&f, uplink_connected(f.uplink) == 1);
-    const struct wire_target target = {.key = 5, .probe = PROBE_TCP, .url = "tcp://10.0.0.1:80", .connect = "",
-        .expect_text = "", .credentials_file = "", .method = "GET", .interval_ms = 1000, .timeout_ms = 2000,
-        .late_after_ms = 500, .labels = {{"target", "www"}}, .label_count = 1};
+    const struct wire_target target = {.key = 5,
+        .probe = PROBE_TCP,
+        .url = "tcp://10.0.0.1:80",
+        .connect = "",
+        .expect_text = "",
+        .credentials_file = "",
+        .method = "GET",
+        .interval_ms = 1000,
+        .timeout_ms = 2000,
+        .late_after_ms = 500,
+        .labels = {{"target", "www"}},
+        .label_count = 1};
     for (uint32_t part = 0; part < 2; part++)
-        collector_say(&f.collector, &(struct wire_from_collector){.kind = WIRE_PLAN,
-                                        .plan = {.version = 3, .part = part, .parts = 2, .targets = &target,
-                                            .target_count = 1}});
+        collector_say(&f.collector,
+            &(struct wire_from_collector){.kind = WIRE_PLAN,
+                .plan = {.version = 3, .part = part, .parts = 2, .targets = &target, .target_count = 1}});
     const uint64_t keys[] = {5, 6};
-    collector_say(&f.collector, &(struct wire_from_collector){.kind = WIRE_BURST,
-                                    .burst = {.keys = keys, .key_count = 2, .duration_ms = 3000,
-                                        .interval_ms = 300}});
+    collector_say(
+        &f.collector, &(struct wire_from_collector){.kind = WIRE_BURST,
+                          .burst = {.keys = keys, .key_count = 2, .duration_ms = 3000, .interval_ms = 300}});
     UNTIL(&f, f.plans == 1 && f.bursts == 1);
     CU_ASSERT_EQUAL(f.targets, 2);
     CU_ASSERT_STRING_EQUAL(f.letter, "A");
@@ -402,8 +426,8 @@ static void come_back_later_is_obeyed(void)
     struct fixture f;
     begin(&f);
     UNTIL(&f, uplink_connected(f.uplink) == 1);
-    collector_say(&f.collector, &(struct wire_from_collector){.kind = WIRE_RETRY_AFTER,
-                                    .retry_after = {.ms = 5000, .reason = "full"}});
+    collector_say(&f.collector, &(struct wire_from_collector){
+                                    .kind = WIRE_RETRY_AFTER, .retry_after = {.ms = 5000, .reason = "full"}});
     UNTIL(&f, uplink_connected(f.uplink) == 0);
     int64_t since_ms = f.now_ms;
     UNTIL_PASSING(&f, uplink_connected(f.uplink) == 1);
@@ -433,7 +457,8 @@ static void garbage_from_the_collector_does_no_harm(void)
     end(&f);
 }
 
-UNIT_MAIN("uplink", {"greets, sends and forgets what is acknowledged", greets_sends_and_forgets_what_is_acknowledged},
+UNIT_MAIN("uplink",
+    {"greets, sends and forgets what is acknowledged", greets_sends_and_forgets_what_is_acknowledged},
     {"names are resolved by a helper", names_are_resolved_by_a_helper},
     {"the backlog follows at ten a second and live goes first",
         the_backlog_follows_at_ten_a_second_and_live_goes_first},

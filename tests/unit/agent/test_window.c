@@ -78,11 +78,21 @@ static void waits_are_jittered_from_half_a_second_to_a_minute(void)
     }
 }
 
-static struct span part_frame(struct buffer *out, uint32_t version, uint32_t part, uint32_t parts, uint64_t key)
+static struct span part_frame(
+    struct buffer *out, uint32_t version, uint32_t part, uint32_t parts, uint64_t key)
 {
-    const struct wire_target target = {.key = key, .probe = PROBE_TCP, .url = "tcp://10.0.0.1:80", .connect = "",
-        .expect_text = "", .credentials_file = "", .method = "GET", .interval_ms = 1000, .timeout_ms = 2000,
-        .late_after_ms = 500, .labels = {{"target", "www"}}, .label_count = 1};
+    const struct wire_target target = {.key = key,
+        .probe = PROBE_TCP,
+        .url = "tcp://10.0.0.1:80",
+        .connect = "",
+        .expect_text = "",
+        .credentials_file = "",
+        .method = "GET",
+        .interval_ms = 1000,
+        .timeout_ms = 2000,
+        .late_after_ms = 500,
+        .labels = {{"target", "www"}},
+        .label_count = 1};
     const struct wire_from_collector message = {.kind = WIRE_PLAN,
         .plan = {.version = version, .part = part, .parts = parts, .targets = &target, .target_count = 1}};
     struct error err = {0};
