@@ -89,9 +89,21 @@ static const struct schema_node *backend_node(const struct config *config, const
     return NULL;
 }
 
-static const struct schema_node *target_node(
-    const struct config *config, const struct model *model, const struct model_target *target)
+/* Whether the server itself was not reached: then its address is to blame, not the path that it was asked
+ * for. */
+static bool is_unreached(const struct live_result *result)
 {
+    return result->tried &&
+           (result->result.error == PROBE_ERROR_RESOLVE || result->result.error == PROBE_ERROR_REFUSED ||
+               result->result.error == PROBE_ERROR_UNREACHABLE ||
+               result->result.error == PROBE_ERROR_CONNECT_TIMEOUT ||
+               result->result.error == PROBE_ERROR_TLS || result->result.error == PROBE_ERROR_RESET);
+}
+
+static const struct schema_node *target_node(
+    const struct config *config, const struct model *model, const struct live_result *result)
+{
+    const struct model_target *target = result->target;
     const struct schema_node *root = schema_root(config->tree);
     const char *name = target->service != MODEL_NONE ? model->services[target->service].name : "";
     const struct schema_node *service = schema_get(schema_get(root, "services"), name);
@@ -99,7 +111,10 @@ static const struct schema_node *target_node(
     case ENTRANCE_USERS: return schema_get(service, "url");
     case ENTRANCE_HOP: return list_item(schema_get(service, "through"), target->hop);
     case ENTRANCE_BACKEND: return backend_node(config, service, name, model->backends[target->backend].name);
-    case ENTRANCE_HEALTH: return schema_get(service, "health");
+    case ENTRANCE_HEALTH:
+        if (is_unreached(result))
+            return backend_node(config, service, name, model->backends[target->backend].name);
+        return schema_get(service, "health");
     case ENTRANCE_STATS:
         return schema_get(
             schema_get(schema_get(root, "balancers"), model->balancers[target->balancer].name), "stats");
@@ -241,12 +256,8 @@ static int run_agent(const char *agent, int lines, struct buffer *answers, struc
 int live_try(const char *agent, const struct config *config, const struct model *model,
     struct live_result *results, struct error *err)
 {
-    for (uint32_t i = 0; i < model->target_count; i++) {
-        const struct schema_node *node = target_node(config, model, &model->targets[i]);
-        results[i] = (struct live_result){.target = &model->targets[i],
-            .line = node != NULL ? node->line : 0,
-            .column = node != NULL ? node->column : 0};
-    }
+    for (uint32_t i = 0; i < model->target_count; i++)
+        results[i] = (struct live_result){.target = &model->targets[i]};
     AUTO_CLOSE int lines = open_lines(model, err);
     if (lines < 0) return -1;
     AUTO(buffer_fini) struct buffer answers = {.size_max = ANSWERS_BYTES_MAX};
@@ -256,6 +267,11 @@ int live_try(const char *agent, const struct config *config, const struct model 
         size_t size = strcspn(text, "\n");
         take_answer(text, size, results, model->target_count);
         text += size + (text[size] == '\n');
+    }
+    for (uint32_t i = 0; i < model->target_count; i++) {
+        const struct schema_node *node = target_node(config, model, &results[i]);
+        results[i].line = node != NULL ? node->line : 0;
+        results[i].column = node != NULL ? node->column : 0;
     }
     return 0;
 }

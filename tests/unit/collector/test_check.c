@@ -1,7 +1,9 @@
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "collector/cli/cli.h"
@@ -221,6 +223,42 @@ static void an_agent_that_fails_or_is_missing_is_an_error(void)
     forget();
 }
 
+/* The agent's real prober, against a port that is taken and where nobody listens. */
+static void the_real_prober_says_refused_at_the_backends_line(void)
+{
+    const char *agent = FAULTLINE_BINARY_DIR "/bin/faultline-agent";
+    if (access(agent, X_OK) != 0) {
+        puts("skipped: faultline-agent is not built");
+        return;
+    }
+    AUTO_CLOSE int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *any = (struct sockaddr *)(void *)&address;
+    CU_ASSERT_EQUAL_FATAL(bind(taken, any, sizeof address), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(taken, any, &(socklen_t){sizeof address}), 0);
+    AUTO_FREE char *text = check_format(
+        "collector: {listen: tcp://127.0.0.1:*}\nhosts: {ops: {}}\nservices:\n  www:\n"
+        "    url: http://127.0.0.1:%u/\n    health: /h\n    backends:\n      - http://127.0.0.1:%u\n",
+        ntohs(address.sin_port), ntohs(address.sin_port));
+    scratch_make(scratch);
+    report = check_alloc(sizeof *report);
+    config = config_parse(text, strlen(text), "site.yaml", scratch, report);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+    struct error err = {0};
+    model = model_build(config, (const char *const[]){"ops"}, 1, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(model);
+    results = check_alloc_array(model->target_count, sizeof *results);
+    CU_ASSERT_EQUAL(live_try(agent, config, model, results, &err), 0);
+    CU_ASSERT_STRING_EQUAL(err.text, "");
+    CU_ASSERT(model->target_count >= 3);
+    for (uint32_t i = 0; i < model->target_count; i++) {
+        CU_ASSERT(results[i].tried);
+        CU_ASSERT_EQUAL(results[i].result.error, PROBE_ERROR_REFUSED);
+        CU_ASSERT_EQUAL(results[i].line, results[i].target->entrance == ENTRANCE_USERS ? 5 : 8);
+    }
+    forget();
+}
+
 static void every_error_has_a_remedy(void)
 {
     for (int error = 1; error < PROBE_ERROR_COUNT; error++)
@@ -239,4 +277,6 @@ UNIT_MAIN("check",
         every_target_is_tried_and_answered_at_its_line_of_the_config},
     {"answers that make no sense leave targets untried", answers_that_make_no_sense_leave_targets_untried},
     {"an agent that fails or is missing is an error", an_agent_that_fails_or_is_missing_is_an_error},
+    {"the real prober says refused, at the backend's line",
+        the_real_prober_says_refused_at_the_backends_line},
     {"every error has a remedy", every_error_has_a_remedy})
