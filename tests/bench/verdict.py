@@ -1,7 +1,7 @@
 """Seconds from a fault to the verdict and to the delivered webhook, on the demo's real site: tests/bench/run verdict.
 
-Each row is one way of breaking; the site is broken at a random moment of the second, N times, and repaired in between.
-`right` counts verdicts that name the right component, with nothing else opened."""
+Each row is one way of breaking: N fresh sites, each broken at a random moment after it was healthy for a while. `right`
+counts verdicts that name the right component, with nothing else opened."""
 
 import argparse
 import json
@@ -34,31 +34,37 @@ ROWS = [
 ]
 
 
-def measure(row, repetitions, say):
-    name, hops, inject, repair, component = row
-    verdicts, webhooks, wrong = [], [], []
+def once(row, healthy_seconds):
+    """(seconds to the verdict, seconds from there to the webhook, sentences about what was wrong) of a fresh site."""
+    _, hops, inject, repair, component = row
     with Demo(hops=hops) as demo:
         demo.wait_proven()
-        for n in range(repetitions):
-            threading.Event().wait(random.random())  # a random moment of the second
-            before = {i["id"] for i in demo.incidents()}
-            cut = time.time()
-            inject(demo.site)
-            try:
-                incident = demo.wait_incident(20, lambda i: i["id"] not in before)
-                hook = demo.wait_webhook(incident["id"], "opened")
-                verdicts.append(parse_time(incident["detected_at"]) - cut)
-                webhooks.append(hook["at"] - parse_time(incident["detected_at"]))
-            except TimeoutError as why:
-                wrong.append(f"{name} {n}: {why}")
-            repair(demo.site)
-            for i in demo.incidents():
-                if i["id"] not in before:
-                    demo.wait_resolved(i["id"], 60)
-                    if i["component"] != component:
-                        wrong.append(f"{name} {n}: {i['headline']}")
-            say(f"{name} {n + 1}/{repetitions}: {verdicts[-1] if verdicts else float('nan'):.2f} s")
-    return {"row": name, "n": repetitions, "right": repetitions - len(wrong), "wrong": wrong,
+        threading.Event().wait(healthy_seconds + random.random())  # a random moment of the second
+        if demo.incidents():
+            return None, None, [f"before: {demo.incidents()[0]['headline']}"]
+        cut = time.time()
+        inject(demo.site)
+        try:
+            incident = demo.wait_incident(20)
+            hook = demo.wait_webhook(incident["id"], "opened")
+        except TimeoutError as why:
+            return None, None, [str(why)]
+        repair(demo.site)
+        demo.wait_resolved(incident["id"], 60)
+        wrong = [i["headline"] for i in demo.incidents() if i["component"] != component]
+        return parse_time(incident["detected_at"]) - cut, hook["at"] - parse_time(incident["detected_at"]), wrong
+
+
+def measure(row, repetitions, healthy_seconds, say):
+    verdicts, webhooks, wrong = [], [], []
+    for n in range(repetitions):
+        verdict, webhook, sentences = once(row, healthy_seconds)
+        wrong += [f"{row[0]} {n}: {sentence}" for sentence in sentences]
+        if verdict is not None:
+            verdicts.append(verdict)
+            webhooks.append(webhook)
+        say(f"{row[0]} {n + 1}/{repetitions}: {verdict if verdict is None else round(verdict, 2)} s")
+    return {"row": row[0], "n": repetitions, "right": repetitions - len(wrong), "wrong": wrong,
             "verdict_s": {"median": statistics.median(verdicts), "max": max(verdicts)} if verdicts else None,
             "webhook_after_verdict_ms": {"median": 1000 * statistics.median(webhooks), "max": 1000 * max(webhooks)}
             if webhooks else None}
@@ -68,9 +74,10 @@ def main(argv):
     parser = argparse.ArgumentParser(prog="tests/bench/run verdict", description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=10, help="repetitions of each row (default 10)")
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--healthy", type=float, default=10, help="healthy seconds before the fault (default 10)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    results = [measure(row, options.n, lambda text: print(text, file=sys.stderr, flush=True))
+    results = [measure(row, options.n, options.healthy, lambda text: print(text, file=sys.stderr, flush=True))
                for row in ROWS if options.only in row[0]]
     if options.json:
         print(json.dumps(results))
