@@ -30,7 +30,7 @@ struct world_events {
     size_t count, room;
     uint64_t order;
     struct waiting waiting[WORLD_MOST];
-    uint32_t late_after_ms[WORLD_MOST * 8];
+    uint32_t late_after_ms[WORLD_MOST * 4];
     int64_t second;
     float *latent; /* noise of each path */
     double noise_limit, noise_of;
@@ -392,7 +392,7 @@ struct world *world_new(struct site_builder *site, uint64_t seed)
     struct world *world = check_alloc(sizeof *world);
     world->site = site;
     world->model = builder_model(site);
-    CHECK(world->model->host_count <= WORLD_MOST && world->model->target_count <= WORLD_MOST * 8);
+    CHECK(world->model->host_count <= WORLD_MOST && world->model->target_count <= WORLD_MOST * 4);
     world->events = check_alloc(sizeof *world->events);
     world->random = seed * 0x9E3779B97F4A7C15ull + 1;
     world->now_ms = WORLD_START_MS;

@@ -7,7 +7,7 @@
 #include "collector/core/engine/engine.h"
 #include "tests/support/site_builder.h"
 
-#define WORLD_MOST     256
+#define WORLD_MOST     1024
 #define WORLD_START_MS 1795400000000LL
 
 enum world_fault {

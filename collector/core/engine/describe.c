@@ -294,15 +294,9 @@ static void evidence_of_paths(struct engine *engine, struct cause *cause)
         }
 }
 
-static const char *balancer_words[] = {[BALANCER_SAYS_NOTHING] = "",
-    [BALANCER_SAYS_UP] = "up",
-    [BALANCER_SAYS_DOWN] = "down",
-    [BALANCER_SAYS_DRAINING] = "draining",
-    [BALANCER_SAYS_MAINTENANCE] = "in maintenance"};
-
 static void evidence_of_balancer(struct engine *engine, struct cause *cause)
 {
-    uint32_t said[ARRAY_COUNT(balancer_words)] = {0}, all = 0;
+    uint32_t said[BALANCER_SAYS_MAINTENANCE + 1] = {0}, all = 0;
     for (uint32_t b = 0; b < engine->model->backend_count; b++) {
         if (!cause_touches_service(engine, cause, engine->model->backends[b].service)) continue;
         said[engine->backends[b].said]++;

@@ -265,13 +265,13 @@ static bool already_counted(struct path *path, const struct probe_result *result
 
 /* Health 503 while the page still answers announces a drain; so does an agent that was told so by the answer.
  */
-static void note_drain(struct engine *engine, const struct path *path, const struct probe_result *result)
+static bool note_drain(struct engine *engine, const struct path *path, const struct probe_result *result)
 {
     const struct model_target *target = &engine->model->targets[path->target];
     struct backend_run *run = &engine->backends[target->backend];
     if (target->entrance == ENTRANCE_BACKEND) {
         if (!path->shallow && result->outcome == PROBE_OK) run->page_ok_ms = engine->now_ms;
-        return;
+        return false;
     }
     bool announced =
         result->outcome == PROBE_FAIL && result->error == PROBE_ERROR_STATUS && result->code == 503;
@@ -279,9 +279,12 @@ static void note_drain(struct engine *engine, const struct path *path, const str
         (result->flags & PROBE_FLAG_DRAINING) != 0) {
         /* The clock starts with the drain, not with its last announcement; a new one needs a good hour
          * between. */
-        if (run->drained_until_ms + DRAIN_MS < engine->now_ms || run->drained_until_ms == 0)
+        if (run->drained_until_ms + DRAIN_MS < engine->now_ms || run->drained_until_ms == 0) {
             run->drained_until_ms = engine->now_ms + DRAIN_MS;
+            return true;
+        }
     }
+    return false;
 }
 
 static bool in_maintenance(const struct engine *engine, uint32_t host)
@@ -432,10 +435,8 @@ void paths_observe(struct engine *engine, const struct engine_observation *obser
     bool counted = already_counted(path, result);
     note_ending(engine, path, result, late);
     note_way(engine, path, result);
-    if (target->entrance == ENTRANCE_BACKEND || target->entrance == ENTRANCE_HEALTH) {
-        note_drain(engine, path, result);
-        paths_update_exclusions(engine);
-    }
+    bool direct = target->entrance == ENTRANCE_BACKEND || target->entrance == ENTRANCE_HEALTH;
+    if (direct && note_drain(engine, path, result)) paths_update_exclusions(engine);
     if (engine->stale) places_refresh(engine);
     if (result->outcome == PROBE_OK) bursts_on_good(engine, path);
     if (counted || !is_evidence(engine, path, result)) return;
