@@ -166,13 +166,21 @@ static int begin(struct engine_role *role, struct span snapshot, uint64_t last_n
     return 0;
 }
 
+/* Without state nobody knows which numbers were used. Minutes since 2026 are above any counter, and ids that
+ * come twice would be taken for repetitions, by state and by those who are told. */
+static uint64_t number_without_state(int64_t now_ms)
+{
+    static const int64_t epoch_ms = 1767225600000;
+    return now_ms > epoch_ms ? (uint64_t)((now_ms - epoch_ms) / 60000) : 0;
+}
+
 /* Until state has told what was, nothing is taken from engine.data: it waits in the socket. */
 static int wait_for_restore(struct engine_role *role, struct error *err)
 {
     int64_t mono_ms = clock_mono_ms();
     if (mono_ms - role->start_mono_ms >= ENGINE_ROLE_RESTORE_MS) {
         log_line(LOG_WARN, "state_silent", "waited_ms=%d starts=without_snapshot", ENGINE_ROLE_RESTORE_MS);
-        return begin(role, (struct span){0}, 0, err);
+        return begin(role, (struct span){0}, number_without_state(steady_now(&role->steady)), err);
     }
     if (role->up_sent_mono_ms != 0 && mono_ms - role->up_sent_mono_ms < UP_EACH_MS) return 0;
     if (to_state(role, ROLE_ENGINE_UP, 0, (struct span){0}, (struct span){0}))

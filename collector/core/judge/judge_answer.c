@@ -76,17 +76,18 @@ static const struct agent *newest_agent(const struct judge *judge, const char *h
     return newest;
 }
 
-/* The enrolled hosts, then who was heard and is enrolled no more. */
+/* The hosts of the config and of the book of keys, then who was heard and is in neither any more. */
 static json_t *answer_agents(const struct judge *judge, int64_t now_ms)
 {
     json_t *agents = json_array();
-    for (size_t i = 0; i < judge->presence_count; i++) {
-        const char *name = judge->presence[i].name;
+    const struct model *model = judge->model;
+    for (uint32_t i = 0; i < model->host_count; i++) {
+        const char *name = model->hosts[i].name;
         json_array_append_new(agents, agent_json(judge, name, newest_agent(judge, name), now_ms));
     }
     for (size_t i = 0; i < judge->agents.count; i++) {
         const struct agent *agent = judge->agents.items[i];
-        if (presence_of(judge, agent->host) == NULL && newest_agent(judge, agent->host) == agent)
+        if (model_host_find(model, agent->host) == MODEL_NONE && newest_agent(judge, agent->host) == agent)
             json_array_append_new(agents, agent_json(judge, agent->host, agent, now_ms));
     }
     return agents;

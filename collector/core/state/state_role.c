@@ -250,6 +250,11 @@ int state_role_main(void *zmq, const struct config *config)
     struct state_role role = {.config = config};
     struct error err = {0};
     int result = open_state(&role, &err);
+    if (result != 0 && err.kind != ERROR_UNSUPPORTED) {
+        /* A full or broken disk: the engine judges without us after a while, and we try again. */
+        log_error("state_unavailable", &err, "%s", "retry=1s");
+        result = 0;
+    }
     if (result == 0) result = open_sockets(&role, zmq, &err);
     if (result == 0)
         run(&role);

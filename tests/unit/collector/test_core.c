@@ -2,15 +2,19 @@
  * probes are made up here, frame by frame; everything behind the sockets is real. */
 #include "collector/core/core.h"
 
+#include <poll.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "collector/contract/roles.h"
 #include "collector/core/state/state.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/keys.h"
 #include "common/log.h"
 #include "proto/wire.h"
@@ -529,9 +533,46 @@ static void a_dead_balancer_is_told_recorded_and_kept_over_a_restart(void)
     end_world();
 }
 
+static void a_database_that_cannot_be_opened_is_tried_again(void)
+{
+    make_world();
+    char path[SCRATCH_SIZE + 24];
+    snprintf(path, sizeof path, "%s/state.db", world.data);
+    CU_ASSERT_EQUAL_FATAL(file_make_directory(path, 0700, &world.err), 0); /* where the file should be */
+    start_core();
+    open_ends();
+    struct pollfd ended = {.fd = core_ended_fd(world.core), .events = POLLIN};
+    /* Longer than it takes to fail: a role that gave up would show. */
+    CU_ASSERT_EQUAL(poll(&ended, 1, 300), 0);
+    CU_ASSERT_EQUAL(rmdir(path), 0);
+    for (size_t i = 0; i < AGENTS; i++) hello(&world.agents[i]);
+    wait_for_plans();
+    wait_until_ready(WEATHER_FINE);
+    end_world();
+}
+
+static void a_newer_database_ends_the_process(void)
+{
+    make_world();
+    CU_ASSERT_EQUAL(file_make_directory(world.data, 0700, &world.err), 0);
+    char path[SCRATCH_SIZE + 24];
+    snprintf(path, sizeof path, "%s/state.db", world.data);
+    sqlite3 *db;
+    CU_ASSERT_EQUAL(sqlite3_open(path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    start_core();
+    open_ends();
+    struct pollfd ended = {.fd = core_ended_fd(world.core), .events = POLLIN};
+    CU_ASSERT_EQUAL(poll(&ended, 1, DEADLINE_MS), 1);
+    end_world();
+}
+
 UNIT_MAIN("core",
     {"agents get plans of their own and are known", agents_get_plans_of_their_own_and_are_known},
     {"repeated frames are dropped and lost dictionaries asked for",
         repeated_frames_are_dropped_and_lost_dictionaries_asked_for},
     {"a dead balancer is told, recorded, and kept over a restart",
-        a_dead_balancer_is_told_recorded_and_kept_over_a_restart})
+        a_dead_balancer_is_told_recorded_and_kept_over_a_restart},
+    {"a database that cannot be opened is tried again", a_database_that_cannot_be_opened_is_tried_again},
+    {"a newer database ends the process", a_newer_database_ends_the_process})

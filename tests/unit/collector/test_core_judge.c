@@ -275,6 +275,30 @@ static void a_newly_enrolled_host_is_planned_at_once(void)
     end();
 }
 
+static void agents_are_listed_whether_enrolled_or_heard_or_not(void)
+{
+    begin(3);
+    const char *one[] = {"o1"};
+    CU_ASSERT_EQUAL(judge_set_enrolled(judge, one, 1, now_ms, NULL), 0);
+    seconds(1, 0x6, 0); /* o2 is heard and not enrolled any more: link has not noticed yet */
+    now_ms += 6000;
+    json_t *question = json_pack("{s:s}", "ask", "agents"), *answer = judge_answer(judge, question, now_ms);
+    static const struct {
+        const char *host, *state;
+        bool enrolled;
+    } expected[] = {{"o1", "silent", true}, {"o2", "silent", false}, {"o3", "never", false}};
+    CU_ASSERT_EQUAL_FATAL(json_array_size(answer), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *agent = json_array_get(answer, i);
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(agent, "host")), expected[i].host);
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(agent, "state")), expected[i].state);
+        CU_ASSERT_EQUAL(json_is_true(json_object_get(agent, "enrolled")), expected[i].enrolled);
+    }
+    json_decref(answer);
+    json_decref(question);
+    end();
+}
+
 static void plans_wait_for_link(void)
 {
     begin(3);
@@ -419,6 +443,8 @@ UNIT_MAIN("core judge",
         a_silent_observer_is_replaced_and_comes_back_without_flapping},
     {"without a replacement a silent observer stays one", without_a_replacement_a_silent_observer_stays_one},
     {"a newly enrolled host is planned at once", a_newly_enrolled_host_is_planned_at_once},
+    {"agents are listed whether enrolled or heard or not",
+        agents_are_listed_whether_enrolled_or_heard_or_not},
     {"plans wait for link", plans_wait_for_link},
     {"a learned lateness renews the plans", a_learned_lateness_renews_the_plans},
     {"steps are repeated until recorded and survive a restart",
