@@ -166,7 +166,10 @@ static void print_incident(const struct cli *cli, const json_t *object)
         timetext_about((end_ms > 0 ? end_ms : clock_wall_ms()) - onset_ms, about));
     if (text_of(incident, "advice")[0] != '\0')
         printf("first thing to do: %s\n", text_of(incident, "advice"));
-    print_texts(cli, "evidence", json_object_get(incident, "evidence"), "component", "text");
+    size_t i;
+    json_t *row;
+    if (json_array_size(json_object_get(incident, "evidence")) > 0) puts("\nevidence");
+    json_array_foreach(json_object_get(incident, "evidence"), i, row) printf("  %s\n", text_of(row, "text"));
     print_texts(cli, "ruled out", json_object_get(incident, "ruled_out"), "component", "why");
     print_texts(cli, "symptoms", json_object_get(incident, "symptoms"), "component", "mode");
     print_timeline(cli, json_object_get(object, "timeline"));

@@ -7,12 +7,17 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/timetext.h"
+#include "proto/metrics.h"
 
 static const char *lasted(const json_t *incident, const char *from, const char *to, char out[static 32])
 {
     int64_t from_ms = text_time(incident, from), to_ms = text_time(incident, to);
     if (from_ms == 0 || to_ms == 0 || to_ms < from_ms) return "-";
-    return timetext_about(to_ms - from_ms, out);
+    if (to_ms - from_ms < 10000)
+        snprintf(out, 32, "%.1f s", (double)(to_ms - from_ms) / 1000);
+    else
+        timetext_about(to_ms - from_ms, out);
+    return out;
 }
 
 static const char *impact_sentence(const char *word)
@@ -104,7 +109,7 @@ static void evidence(const json_t *incident)
     {
         char value[32], baseline[32];
         printf("- %s", text_of(row, "text"));
-        if (text_of(row, "metric")[0] != '\0' && json_is_number(json_object_get(row, "value"))) {
+        if (metric_find(text_of(row, "metric")) != NULL && json_is_number(json_object_get(row, "value"))) {
             printf(" (`%s` %s", text_of(row, "metric"), text_number(text_real(row, "value", 0), value));
             if (json_is_number(json_object_get(row, "baseline")))
                 printf(", usually %s", text_number(text_real(row, "baseline", 0), baseline));

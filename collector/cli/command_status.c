@@ -11,9 +11,11 @@
 #include "common/clock.h"
 #include "common/timetext.h"
 
-#define WATCH_MS      1000
-#define GOOD_IN_ROW   30 /* probes after which a path counts */
-#define OBSERVERS_MAX 8
+#define WATCH_MS        1000
+#define GOOD_IN_ROW     30 /* probes after which a path counts */
+#define EVIDENCE_SHOWN  5  /* of an incident; `faultline incident ID` shows all */
+#define RULED_OUT_SHOWN 3
+#define OBSERVERS_MAX   8
 
 /* ── The first line ── */
 
@@ -396,6 +398,22 @@ static void print_hosts(const struct cli *cli, const json_t *hosts, int64_t now_
     text_table_fini(&table);
 }
 
+/* What is not as usual comes first; at most EVIDENCE_SHOWN lines in all. Returns how many were printed so
+ * far. */
+static size_t print_evidence(const json_t *evidence, bool unusual, size_t shown)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(evidence, i, row)
+    {
+        bool differs = text_real(row, "value", 0) != text_real(row, "baseline", 0);
+        if (differs != unusual || shown == EVIDENCE_SHOWN) continue;
+        printf("  - %s\n", text_of(row, "text"));
+        shown++;
+    }
+    return shown;
+}
+
 static void print_incident(const struct cli *cli, const json_t *incident)
 {
     char clock[32];
@@ -404,10 +422,15 @@ static void print_incident(const struct cli *cli, const json_t *incident)
     printf("\n%s  %s since %s UTC, impact %s\n", text_of(incident, "id"), text_of(incident, "state"),
         text_clock(text_of(incident, "onset"), clock), text_of(incident, "impact"));
     printf("  %s\n", text_of(incident, "headline"));
-    json_array_foreach(json_object_get(incident, "evidence"), i, row)
-        printf("  - %s\n", text_of(row, "text"));
+    size_t shown = print_evidence(json_object_get(incident, "evidence"), true, 0);
+    shown = print_evidence(json_object_get(incident, "evidence"), false, shown);
     json_array_foreach(json_object_get(incident, "ruled_out"), i, row)
-        printf("  not %s: %s\n", text_of(row, "component"), text_of(row, "why"));
+    {
+        if (i < RULED_OUT_SHOWN) printf("  not %s: %s\n", text_of(row, "component"), text_of(row, "why"));
+    }
+    size_t left = json_array_size(json_object_get(incident, "evidence")) - shown;
+    left += i > RULED_OUT_SHOWN ? i - RULED_OUT_SHOWN : 0;
+    if (left > 0) printf("  %zu more: faultline incident %s\n", left, text_of(incident, "id"));
     if (text_of(incident, "advice")[0] == '\0') return;
     text_paint(stdout, cli->colour, TEXT_BOLD, "  first: ");
     puts(text_of(incident, "advice"));

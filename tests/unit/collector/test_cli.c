@@ -142,7 +142,8 @@ static void golden(const struct api *api, const char *name, const char *const *w
 
 static void status_pages(void)
 {
-    static const char *const names[] = {"status-healthy", "status-down", "status-unproven"};
+    static const char *const names[] = {
+        "status-healthy", "status-down", "status-unproven", "status-recorded"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         const struct answer answers[] = {{"/api/v1/status", names[i], 200, NULL}, {0}};
         struct api api;
