@@ -461,6 +461,18 @@ const char *link_endpoint(const struct link *link, size_t i)
     return link->doors.endpoints[i];
 }
 
+static bool takes_messages(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT) != 0;
+}
+
+bool link_reaches_roles(const struct link *link)
+{
+    return takes_messages(link->to_engine) && takes_messages(link->to_store);
+}
+
 int link_wait(struct link *link, int fd, int timeout_ms, struct error *err)
 {
     zmq_pollitem_t items[] = {

@@ -6,6 +6,7 @@
 #ifndef COLLECTOR_LINK_LINK_H
 #define COLLECTOR_LINK_LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,9 @@ int link_wait(struct link *link, int fd, int timeout_ms, struct error *err);
 /* Does what there is to do at this time: handshakes, frames, sends, and each second the book, silences and
  * counts. */
 void link_work(struct link *link, int64_t wall_ms, int64_t mono_ms);
+
+/* Whether engine and store are connected and would take a message now: until then it would be dropped. */
+bool link_reaches_roles(const struct link *link);
 
 /* Makes the next link_work look at the book. */
 void link_reload(struct link *link);

@@ -34,6 +34,22 @@ struct site {
     struct buffer payload, second;
 };
 
+static void turn(struct site *site)
+{
+    CU_ASSERT_EQUAL_FATAL(link_wait(site->link, -1, 2, NULL), 0);
+    link_work(site->link, WALL_MS + site->later_ms, clock_mono_ms() + site->later_ms);
+}
+
+/* ── What to wait for: each returns whether it has happened ── */
+
+#define UNTIL(site, condition)                                                                               \
+    do {                                                                                                     \
+        int64_t deadline_ms_ = clock_mono_ms() + DEADLINE_MS;                                                \
+        bool happened_;                                                                                      \
+        while (!(happened_ = (condition)) && clock_mono_ms() < deadline_ms_) turn(site);                     \
+        if (!happened_) CU_FAIL_FATAL("waited in vain for " #condition);                                     \
+    } while (0)
+
 static void make_pair(struct key_pair *pair)
 {
     CU_ASSERT_EQUAL_FATAL(zmq_curve_keypair(pair->public_key, pair->secret_key), 0);
@@ -62,6 +78,7 @@ static void open_link(struct site *site)
     site->link = link_open(&options, &err);
     if (site->link == NULL) fprintf(stderr, "%s\n", err.text);
     CU_ASSERT_PTR_NOT_NULL_FATAL(site->link);
+    UNTIL(site, link_reaches_roles(site->link));
 }
 
 static void site_init(struct site *site, uint64_t files_max)
@@ -98,22 +115,6 @@ static void site_free(struct site *site)
     buffer_fini(&site->second);
     free(site);
 }
-
-static void turn(struct site *site)
-{
-    CU_ASSERT_EQUAL_FATAL(link_wait(site->link, -1, 2, NULL), 0);
-    link_work(site->link, WALL_MS + site->later_ms, clock_mono_ms() + site->later_ms);
-}
-
-/* ── What to wait for: each returns whether it has happened ── */
-
-#define UNTIL(site, condition)                                                                               \
-    do {                                                                                                     \
-        int64_t deadline_ms_ = clock_mono_ms() + DEADLINE_MS;                                                \
-        bool happened_;                                                                                      \
-        while (!(happened_ = (condition)) && clock_mono_ms() < deadline_ms_) turn(site);                     \
-        if (!happened_) CU_FAIL_FATAL("waited in vain for " #condition);                                     \
-    } while (0)
 
 /* The next message of this kind at engine or store; others are skipped. */
 static bool got(struct site *site, void *socket, enum role_message message)
