@@ -437,7 +437,6 @@ void paths_observe(struct engine *engine, const struct engine_observation *obser
     note_way(engine, path, result);
     bool direct = target->entrance == ENTRANCE_BACKEND || target->entrance == ENTRANCE_HEALTH;
     if (direct && note_drain(engine, path, result)) paths_update_exclusions(engine);
-    if (engine->stale) places_refresh(engine);
     if (result->outcome == PROBE_OK) bursts_on_good(engine, path);
     if (counted || !is_evidence(engine, path, result)) return;
     judge(engine, path, result, late);
