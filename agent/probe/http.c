@@ -198,9 +198,11 @@ static void fill_times(const struct transfer *transfer, struct http_answer *answ
     int64_t first_byte_us = reached(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
     int64_t opened_us = reached(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
     if (opened_us < 0) opened_us = 0;
-    answer->connect_us = transfer->connected_ns > 0 ? (transfer->connected_ns - transfer->open_ns) / 1000
-                         : connected_us >= 0        ? connected_us - opened_us
-                                                    : -1;
+    if (connected_us >= 0)
+        answer->connect_us = connected_us - opened_us;
+    else
+        answer->connect_us =
+            transfer->connected_ns > 0 ? (transfer->connected_ns - transfer->open_ns) / 1000 : -1;
     answer->tls_us = tls_done_us >= 0 && connected_us >= 0 ? tls_done_us - connected_us : -1;
     answer->first_byte_us =
         first_byte_us >= 0 ? (transfer->open_ns - transfer->start_ns) / 1000 - opened_us + first_byte_us : -1;
@@ -208,6 +210,14 @@ static void fill_times(const struct transfer *transfer, struct http_answer *answ
 
 static void fill(struct transfer *transfer, CURLcode code, struct http_answer *answer)
 {
+    if (transfer->open_ns == 0) { /* a handle that has not begun still tells of its last transfer */
+        *answer = (struct http_answer){.curl = (int)code,
+            .connect_us = -1,
+            .tls_us = -1,
+            .first_byte_us = -1,
+            .message = transfer->message};
+        return;
+    }
     CURL *easy = transfer->easy;
     long os_errno = 0;
     char *redirect = NULL;
