@@ -538,6 +538,41 @@ static void the_journal_is_pruned_and_its_space_used_again(void)
     case_fini(&c);
 }
 
+static void pruning_spares_what_another_host_still_holds(void)
+{
+    struct store_case c = {0};
+    static const uint32_t id = 1;
+    int64_t value = 5, time = CASE_NOON;
+    const struct wire_dict_entry dict = {.id = id, .metric = "load_1m"};
+    const struct wire_rows rows = {
+        .series = &id, .series_count = 1, .times_ms = &time, .time_count = 1, .ints = &value};
+    const struct wire_batch batch = {.incarnation = 1,
+        .sequence = 1,
+        .base_ms = CASE_NOON,
+        .dict = &dict,
+        .dict_count = 1,
+        .rows = &rows,
+        .rows_count = 1};
+    case_init(&c);
+    CU_ASSERT(case_send(&c, "key of old", "old", &batch) == STORE_TAKEN);
+    CU_ASSERT(case_commit(&c));
+    c.now_ms += 59 * SECOND;
+    CU_ASSERT(case_send(&c, "key of new", "new", &batch) == STORE_TAKEN);
+    CU_ASSERT(case_commit(&c));
+    c.now_ms += 2 * SECOND;
+    CU_ASSERT(case_seal(&c, false)); /* only old is due */
+    struct store_counts counts;
+    store_counts(c.store, &counts);
+    CU_ASSERT(counts.head_samples == 1);
+    case_close(&c);
+    CU_ASSERT_FATAL(case_open(&c));
+    struct store_result result = {0};
+    CU_ASSERT_FATAL(case_query(&c, "load_1m", NULL, 0, CASE_NOON * 2, STORE_RAW, 0, &result));
+    CU_ASSERT(result.count == 2);
+    store_result_fini(&result);
+    case_fini(&c);
+}
+
 static void heads_are_sealed_when_they_are_old_enough(void)
 {
     struct store_case c = {0};
@@ -607,5 +642,6 @@ UNIT_MAIN("store",
     {"old days are deleted, but not by a clock that jumps",
         old_days_are_deleted_but_not_by_a_clock_that_jumps},
     {"the journal is pruned and its space used again", the_journal_is_pruned_and_its_space_used_again},
+    {"pruning spares what another host still holds", pruning_spares_what_another_host_still_holds},
     {"heads are sealed when they are old enough", heads_are_sealed_when_they_are_old_enough},
     {"readers work beside the writer and after it", readers_work_beside_the_writer_and_after_it})
