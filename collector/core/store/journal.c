@@ -29,8 +29,8 @@ enum journal_sql {
 
 static const char *const statements[] = {
     [SQL_PUT_STREAM] =
-        "INSERT OR REPLACE INTO streams(number, key, incarnation, host, seen_ms, floor, ranges) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        ("INSERT OR REPLACE INTO streams(number, key, incarnation, host, seen_ms, floor, ranges) "
+         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
     [SQL_PUT_ENTRY] = "INSERT OR REPLACE INTO dict(stream, id, metric, labels) VALUES(?1, ?2, ?3, ?4)",
     [SQL_PUT_FRAME] =
         "INSERT INTO frames(serial, stream, arrival_ms, checksum, frame) VALUES(?1, ?2, ?3, ?4, ?5)",
