@@ -1,5 +1,6 @@
 /* The prober as a whole: grid, late answers, bounds, plans, bursts, each address of a name. */
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/probe/lane.h"
@@ -518,6 +519,32 @@ static void a_refusing_address_is_followed_by_the_next_one(void)
     peer_stop(&peer);
 }
 
+static void without_descriptors_it_is_the_observers_own_trouble(void)
+{
+    struct peer peer;
+    peer_start(&peer, PEER_TEXT, OK_TEXT);
+    char tcp[64];
+    snprintf(tcp, sizeof tcp, "tcp://127.0.0.1:%u", peer.port);
+    struct wire_target targets[] = {target_to(peer.url), target_to(tcp)};
+    targets[1].probe = PROBE_TCP;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = bench_new();
+        struct rlimit limit, few;
+        CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        int next = dup(0);
+        close(next);
+        few = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+        CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+        CU_ASSERT(bench_probe(bench, &targets[i], 1, one_final));
+        CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        CU_ASSERT_EQUAL(bench->rows[0].result.error, PROBE_ERROR_LOCAL);
+        bench->count = 0;
+        CU_ASSERT(bench_run(bench, a_late_one_ended_well)); /* and it goes on when there are some again */
+        bench_fini(bench);
+    }
+    peer_stop(&peer);
+}
+
 UNIT_MAIN("probe_prober",
     {"probes begin on the grid and every one is told", probes_begin_on_the_grid_and_every_one_is_told},
     {"a late answer is told at once, and again when it ends",
@@ -538,4 +565,6 @@ UNIT_MAIN("probe_prober",
         each_address_is_probed_until_it_has_left_the_answer},
     {"names that do not resolve end with resolve", names_that_do_not_resolve_end_with_resolve},
     {"a refusing address is followed by the next one", a_refusing_address_is_followed_by_the_next_one},
+    {"without descriptors it is the observer's own trouble",
+        without_descriptors_it_is_the_observers_own_trouble},
     {"connect may be a name while the host stays", connect_may_be_a_name_while_the_host_stays})
