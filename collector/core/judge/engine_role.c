@@ -16,6 +16,7 @@
 #include "common/timetext.h"
 
 #define MESSAGES_PER_TURN 512 /* of engine.data between two ticks */
+#define TICK_MIN_MS       10  /* a burst of frames is judged together: at most 100 rounds a second */
 #define BOOK_EACH_MS      1000
 #define UP_EACH_MS        200
 #define SLEW_SHARE        10 /* a set clock is followed by at most a tenth of the time that passes */
@@ -30,7 +31,9 @@ struct engine_role {
     void *control, *data, *in, *ask;        /* receiving */
     void *to_link, *to_state, *to_delivery; /* sending */
     struct steady steady;
-    struct judge *judge; /* NULL until state has answered */
+    struct judge *judge;  /* NULL until state has answered */
+    int64_t tick_mono_ms; /* the last round of judging */
+    bool untold;          /* something was taken since */
     int64_t start_mono_ms, up_sent_mono_ms, book_mono_ms;
     struct stat book; /* as it was when it was read */
     struct buffer payload, second;
@@ -227,6 +230,7 @@ static void take_data(struct engine_role *role)
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         int got = role_receive(role->data, NULL, &header, &role->payload, &role->second, &err);
         if (got == 0) return;
+        role->untold = true;
         int64_t now_ms = steady_now(&role->steady);
         int64_t arrival_ms =
             header.arrival_mono_ms != 0 ? header.arrival_mono_ms + role->steady.offset_ms : now_ms;
@@ -255,12 +259,21 @@ static void take_questions(struct engine_role *role)
     }
 }
 
+static int wait_ms(const struct engine_role *role)
+{
+    return role->untold ? TICK_MIN_MS : ENGINE_ROLE_TICK_MS;
+}
+
 static void work(struct engine_role *role)
 {
     take_data(role);
-    judge_tick(role->judge, steady_now(&role->steady));
-    take_questions(role);
     int64_t mono_ms = clock_mono_ms();
+    if (mono_ms - role->tick_mono_ms >= wait_ms(role)) {
+        judge_tick(role->judge, steady_now(&role->steady));
+        role->tick_mono_ms = mono_ms;
+        role->untold = false;
+    }
+    take_questions(role);
     if (mono_ms - role->book_mono_ms < BOOK_EACH_MS) return;
     role->book_mono_ms = mono_ms;
     refresh_book(role, steady_now(&role->steady));
@@ -273,8 +286,7 @@ static int run(struct engine_role *role, struct error *err)
         {.socket = role->in, .events = ZMQ_POLLIN}, {.socket = role->data, .events = ZMQ_POLLIN},
         {.socket = role->ask, .events = ZMQ_POLLIN}};
     for (;;) {
-        if (zmq_poll(items, role->judge != NULL ? 4 : 2, ENGINE_ROLE_TICK_MS) < 0 && zmq_errno() != EINTR)
-            return 0;
+        if (zmq_poll(items, role->judge != NULL ? 4 : 2, wait_ms(role)) < 0 && zmq_errno() != EINTR) return 0;
         if (items[0].revents & ZMQ_POLLIN) return 0;
         int rc;
         while ((rc = take_in(role, err)) > 0) {

@@ -118,10 +118,13 @@ struct model {
 };
 
 /* Observers: at most five a service (config: default 3), chosen by rendezvous hashing over sites and zones
- * among `present` (names of enrolled hosts; config hosts with observer: false are left out), never a
- * backend's own host unless there is no other; the agent on a balancer's host is added to that balancer's
- * targets. Rates are set so that a backend gets at most 6 requests a second for a service when quiet, from
- * all observers and entrances together. Deterministic. */
+ * among `present` (names of enrolled hosts; those with observer: false or in maintenance are left out). Hosts
+ * of the service's own backends and balancers fill up only where fewer than three others are there; a
+ * backend's own host never probes it unless there is no other. The agent on the host of the last hop's
+ * balancer is added to the page and connect probes of the backends. Hosts that are enrolled without being in
+ * the config are added to the model, without a site. Rates are set so that a backend gets at most 6 requests
+ * a second for a service when quiet, from all observers and entrances together. Deterministic. ERROR_INPUT: a
+ * URL that is none. */
 struct model *model_build(
     const struct config *config, const char *const *present, size_t present_count, struct error *err);
 void model_free(struct model *model);
