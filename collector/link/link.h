@@ -20,13 +20,16 @@ struct config;
  * stays the same when the process comes back. */
 int link_main(const struct config *config);
 
-#define LINK_MEMORY_BYTES_MAX ((size_t)256 << 20) /* RLIMIT_DATA of the process */
-#define LINK_CREDIT           64                  /* unacknowledged batches that a welcome allows */
-#define LINK_SILENT_MS        15000               /* without a frame: the connection counts as gone */
-#define LINK_WRONG_MAX        10 /* wrong frames of one key within LINK_WRONG_MS; then it is ignored for a while */
-#define LINK_WRONG_MS         60000
-#define LINK_IGNORE_MS        30000
-#define LINK_FRAMES_PER_TURN  512
+/* RLIMIT_DATA of the process: so much, or so much for each key that is in the book when it starts, if that is
+ * more. */
+#define LINK_MEMORY_BYTES         ((size_t)256 << 20)
+#define LINK_MEMORY_BYTES_PER_KEY ((size_t)192 << 10)
+#define LINK_CREDIT               64    /* unacknowledged batches that a welcome allows */
+#define LINK_SILENT_MS            15000 /* without a frame: the connection counts as gone */
+#define LINK_WRONG_MAX            10 /* wrong frames of one key within LINK_WRONG_MS; then it is ignored for a while */
+#define LINK_WRONG_MS             60000
+#define LINK_IGNORE_MS            30000
+#define LINK_FRAMES_PER_TURN      512
 
 /* ── Its parts, for tests ── */
 

@@ -43,6 +43,16 @@ static int run(struct link *link, int signals, struct error *err)
     return 0;
 }
 
+/* A connection takes some 100 KiB at most (README). A wrong book is told later, by who reads it for good. */
+static size_t memory_max(const char *agents_file)
+{
+    struct key_book book = {0};
+    if (key_book_load(agents_file, &book, NULL) != 0) return LINK_MEMORY_BYTES;
+    size_t needed = book.count * LINK_MEMORY_BYTES_PER_KEY;
+    key_book_fini(&book);
+    return needed > LINK_MEMORY_BYTES ? needed : LINK_MEMORY_BYTES;
+}
+
 static struct link *open_link(
     const struct config *config, struct key_pair *key, uint64_t files_max, struct error *err)
 {
@@ -54,7 +64,7 @@ static struct link *open_link(
         .key = key,
         .letter = collector->letter[0],
         .files_max = files_max};
-    if (limits_memory(LINK_MEMORY_BYTES_MAX, err) != 0) return NULL;
+    if (limits_memory(memory_max(collector->agents_file), err) != 0) return NULL;
     if (keys_load(collector->key_file, key, err) != 0) return NULL;
     return link_open(&options, err);
 }
