@@ -333,6 +333,22 @@ static void unknown_keys_are_denied(void)
     site_free(site);
 }
 
+static void a_crowd_of_strangers_keeps_nobody_out(void)
+{
+    struct site *site = site_new();
+    void *strangers[60];
+    for (size_t i = 0; i < ARRAY_COUNT(strangers); i++) {
+        make_pair(&site->stranger);
+        strangers[i] = client_new(site, &site->stranger, site->collector.public_key);
+        say_hello(strangers[i]);
+    }
+    assert_a_legitimate_agent_goes_on(site);
+    UNTIL(site, counted(site, LINK_denied_total, ARRAY_COUNT(strangers)));
+    CU_ASSERT_EQUAL(link_count(site->link, LINK_frames_total), 2); /* of the legitimate one */
+    for (size_t i = 0; i < ARRAY_COUNT(strangers); i++) zmq_close(strangers[i]);
+    site_free(site);
+}
+
 static void clients_without_a_key_or_with_the_wrong_server_key_never_get_in(void)
 {
     struct site *site = site_new();
@@ -595,6 +611,7 @@ UNIT_MAIN("link", {"a hello is welcomed and told to the engine", hello_is_welcom
         what_engine_and_store_send_goes_to_the_newest_connection},
     {"silence of 15 seconds is told", silence_of_15_seconds_is_told},
     {"unknown keys are denied", unknown_keys_are_denied},
+    {"a crowd of strangers keeps nobody out", a_crowd_of_strangers_keeps_nobody_out},
     {"clients without a key or with the wrong server key never get in",
         clients_without_a_key_or_with_the_wrong_server_key_never_get_in},
     {"a revoked key stops with the next message", a_revoked_key_stops_with_the_next_message},
