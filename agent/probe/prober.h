@@ -15,7 +15,8 @@
  * Of a chain of redirects that are followed, connect, tls and first byte are those of the last request.
  *
  * A regular probe that fails or is late is repeated once, 250 ms later (PROBE_FLAG_BURST), for the first
- * three such probes in a row. A burst comes at the earliest 5 s after the end of the last one of its target.
+ * three such probes in a row. Of bursts a target takes three in a row, and half of
+ * the time in the long run.
  *
  * each_address: all addresses of the answer are probed, each as a series with the label `address`. One that
  * leaves the answer is probed three more times. A failing lookup is an outcome RESOLVE without that label;

@@ -119,7 +119,7 @@ static void bursts_are_bounded_whatever_is_asked(void)
     CU_ASSERT(schedule_burst_ask(&burst, 1000, 3600 * 1000, 1, 0));
     CU_ASSERT_EQUAL(burst.until_ms, 1000 + LIMIT_BURST_MS);
     CU_ASSERT_EQUAL(burst.interval_ms, 1000 / LIMIT_BURST_PER_SECOND);
-    /* Asked again and again, it does not get longer, and afterwards there is a rest. */
+    /* Asked again and again, it does not get longer. */
     int probes = 0;
     for (int64_t now = 1000; now < 1000 + LIMIT_BURST_MS;) {
         schedule_burst_ask(&burst, now, 5000, 1, 0);
@@ -130,11 +130,25 @@ static void bursts_are_bounded_whatever_is_asked(void)
         probes++;
     }
     CU_ASSERT(probes >= 48 && probes <= 50);
-    int64_t over = 1000 + LIMIT_BURST_MS;
-    CU_ASSERT_FALSE(schedule_burst_runs(&burst, over));
-    CU_ASSERT_FALSE(schedule_burst_ask(&burst, over + SCHEDULE_BURST_REST_MS - 1, 1000, 100, 0));
-    CU_ASSERT(schedule_burst_ask(&burst, over + SCHEDULE_BURST_REST_MS, 1000, 500, 0));
-    CU_ASSERT_EQUAL(burst.interval_ms, 500);
+    CU_ASSERT_FALSE(schedule_burst_runs(&burst, 1000 + LIMIT_BURST_MS));
+}
+
+static void bursts_take_half_of_the_time_at_most_in_the_long_run(void)
+{
+    struct schedule_burst burst = {0};
+    int64_t running_ms = 0, first_refusal_ms = 0;
+    for (int64_t now = 0; now < 600 * 1000; now += 10) { /* somebody asks for ever */
+        bool taken = schedule_burst_ask(&burst, 1000 + now, 5000, 100, 0);
+        if (!taken && first_refusal_ms == 0) first_refusal_ms = now;
+        if (schedule_burst_runs(&burst, 1000 + now)) running_ms += 10;
+    }
+    CU_ASSERT(first_refusal_ms >= 15 * 1000); /* three in a row are fine */
+    CU_ASSERT(running_ms > 290 * 1000 && running_ms < 320 * 1000);
+    /* What an engine does that proves paths, then confirms a failure, then sees the repair. */
+    burst = (struct schedule_burst){0};
+    static const int64_t asked_ms[] = {0, 10000, 20000, 30000, 35000, 41000};
+    for (size_t i = 0; i < ARRAY_COUNT(asked_ms); i++)
+        CU_ASSERT(schedule_burst_ask(&burst, 1000 + asked_ms[i], 5000, 100, 0));
 }
 
 static void every_errno_of_connect_has_its_error(void)
@@ -285,6 +299,8 @@ UNIT_MAIN("probe_pure", {"addresses split and print", addresses_split_and_print}
     {"the address label takes its place in the order", the_address_label_takes_its_place_in_the_order},
     {"the grid neither drifts nor repeats", the_grid_neither_drifts_nor_repeats},
     {"bursts are bounded whatever is asked", bursts_are_bounded_whatever_is_asked},
+    {"bursts take half of the time at most in the long run",
+        bursts_take_half_of_the_time_at_most_in_the_long_run},
     {"every errno of connect has its error", every_errno_of_connect_has_its_error},
     {"transfers that break are told apart", transfers_that_break_are_told_apart},
     {"haproxy's csv reads the same in pieces of any size", haproxys_csv_reads_the_same_in_pieces_of_any_size},
