@@ -76,12 +76,15 @@ static int parse_pair(char *text, const char *path, struct key_pair *pair, struc
         char *into = strcmp(line.word, "public") == 0   ? read.public_key
                      : strcmp(line.word, "secret") == 0 ? read.secret_key
                                                         : NULL;
-        if (into == NULL)
+        if (into == NULL) {
             more = fail(err, ERROR_INPUT, "%s:%d: expected \"public\" or \"secret\"", path, line.number);
-        else if (strlen(line.value) != KEY_TEXT_LENGTH)
+            break;
+        }
+        if (strlen(line.value) != KEY_TEXT_LENGTH) {
             more =
                 fail(err, ERROR_INPUT, "%s:%d: a key has %d characters", path, line.number, KEY_TEXT_LENGTH);
-        if (more < 0) break;
+            break;
+        }
         memcpy(into, line.value, KEYS_TEXT_SIZE);
     }
     char derived[KEYS_TEXT_SIZE] = "";

@@ -58,8 +58,9 @@ void schema_problem(struct schema_report *report, enum schema_level level, const
         return;
     }
     struct schema_problem *problem = &report->problems[report->count++];
-    *problem = (struct schema_problem){
-        .level = level, .line = node != NULL ? node->line : 0, .column = node != NULL ? node->column : 0};
+    problem->level = level;
+    problem->line = node != NULL ? node->line : 0;
+    problem->column = node != NULL ? node->column : 0;
     va_list args;
     va_start(args, format);
     vsnprintf(problem->text, sizeof problem->text, format, args);

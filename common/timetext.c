@@ -155,7 +155,7 @@ int timetext_parse(const char *text, int64_t now_ms, int64_t *wall_ms, struct er
         return 0;
     }
     if (text[0] == '-') {
-        int64_t us;
+        int64_t us = 0;
         if (timetext_parse_duration(text + 1, &us, err) != 0)
             return fail_context(err, "time \"%.40s\"", text);
         *wall_ms = now_ms - us / 1000;

@@ -94,8 +94,9 @@ static void find_disks(const char *root, struct find_host *host)
 
 static void name_process(const char *root, const char *pid, const char *link, struct find_host *host)
 {
-    unsigned long long inode;
-    if (sscanf(link, "socket:[%llu]", &inode) != 1) return;
+    static const char prefix[] = "socket:[";
+    if (strncmp(link, prefix, strlen(prefix)) != 0) return;
+    uint64_t inode = strtoull(link + strlen(prefix), NULL, 10);
     for (size_t i = 0; i < host->listener_count; i++) {
         struct find_listener *listener = &host->listeners[i];
         if (listener->inode != inode || listener->process[0] != '\0') continue;

@@ -178,7 +178,7 @@ static bool is_doubled(const struct find_host *host, const struct find_balancer 
         const struct find_bind *bind = best_bind(host, other);
         bool same_site = strcmp(balancer->program, "haproxy") == 0 || strcmp(other->name, front->name) == 0;
         if (i == index || bind == NULL || !same_site || strcmp(other->pool, front->pool) != 0) continue;
-        if (bind->tls != own->tls ? bind->tls : i < index) return true;
+        if (own != NULL && bind->tls != own->tls ? bind->tls : i < index) return true;
     }
     return false;
 }
@@ -207,7 +207,9 @@ static void write_balancer(struct writer *writer, const struct find_balancer *ba
     size_t count = 0;
     for (size_t i = 0; i < balancer->front_count; i++) {
         if (!is_used(host, balancer, i)) continue;
-        const char *address = or_loopback(best_bind(host, &balancer->fronts[i])->host);
+        const struct find_bind *bind = best_bind(host, &balancer->fronts[i]);
+        CHECK(bind != NULL); /* is_used */
+        const char *address = or_loopback(bind->host);
         bool again = false;
         for (size_t k = 0; k < count; k++) again = again || strcmp(written[k], address) == 0;
         if (again) continue;
@@ -262,6 +264,7 @@ static void write_front(
 {
     const struct find_pool *pool = find_pool_of(balancer, front->pool);
     const struct find_bind *bind = best_bind(writer->host, front);
+    CHECK(pool != NULL && bind != NULL); /* is_used */
     bool http = front->http && pool->http,
          named = strcmp(balancer->program, "nginx") == 0 && front->name[0] != '\0';
     const char *name = new_name(writer, front->name[0] != '\0' ? front->name : pool->name);
