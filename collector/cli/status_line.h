@@ -1,0 +1,22 @@
+/* The first line of `status`, which says all: the worst open incident's headline, else whether users are
+ * served and by how many backends. Pure. */
+#ifndef COLLECTOR_CLI_STATUS_LINE_H
+#define COLLECTOR_CLI_STATUS_LINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "collector/cli/text.h"
+
+/* status: the API's object. */
+void status_line(const json_t *status, char *out, size_t size, enum text_colour *colour);
+
+/* The worst that is not resolved, by severity, then impact; NULL: there is none. *others: how many more.
+ * Borrowed. */
+const json_t *status_worst_incident(const json_t *incidents, size_t *others);
+
+/* Whether the last probe of a path was good. */
+bool status_path_is_good(const json_t *path);
+
+#endif
