@@ -216,11 +216,10 @@ static void replace_the_other(void *owner, int fd, unsigned events)
     static struct loop_timer end;
     end = (struct loop_timer){.call = stop};
     loop_at(loop, &end, clock_mono_ns() + 2 * MS);
-    pipes[fd == pipes[0][0]][0] = fresh[0];
-    close(fresh[1]);
-    /* The writer is closed: LOOP_ERROR would be reported in the next turn, so take the watch away again. */
-    loop_unwatch(loop, fresh[0]);
-    CU_ASSERT_EQUAL(loop_watch(loop, fresh[0], 0, never_called, (char[]){"error"}, NULL), 0);
+    size_t replaced = fd == pipes[0][0];
+    close(pipes[replaced][1]);
+    pipes[replaced][0] = fresh[0];
+    pipes[replaced][1] = fresh[1]; /* open and empty: whatever is reported for the new one is the old one's */
 }
 
 static void an_event_of_a_closed_descriptor_does_not_reach_its_successor(void)
@@ -232,8 +231,7 @@ static void an_event_of_a_closed_descriptor_does_not_reach_its_successor(void)
         CU_ASSERT_EQUAL(loop_watch(loop, pipes[i][0], LOOP_READ, replace_the_other, NULL, NULL), 0);
     }
     run();
-    CU_ASSERT_PTR_NULL(strstr(story, "stale"));
-    CU_ASSERT_EQUAL(strncmp(story, "first", 5), 0);
+    CU_ASSERT_STRING_EQUAL(story, "first");
     for (int i = 0; i < 2; i++) {
         close(pipes[i][0]);
         close(pipes[i][1]);
