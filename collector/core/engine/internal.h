@@ -184,8 +184,9 @@ struct pool {
 struct group {
     uint32_t *services, service_count;
     uint32_t *places, place_count;
-    double debt[LAYER_COUNT][STREAM_COUNT];
-    bool above[LAYER_COUNT][STREAM_COUNT]; /* a sum may have reached the threshold */
+    double debt[LAYER_COUNT][STREAM_COUNT];   /* subtracted from all sums so far */
+    double excess[LAYER_COUNT][STREAM_COUNT]; /* of the outcome that is being fed */
+    bool above[LAYER_COUNT][STREAM_COUNT];    /* a sum may have reached the threshold */
     int64_t above_ms[LAYER_COUNT][STREAM_COUNT], led_ms[LAYER_COUNT][STREAM_COUNT];
     int64_t tainted_ms; /* suspicion at this time: baselines stay out */
     int64_t reset_ms;   /* probes begun before do not count */

@@ -93,11 +93,25 @@ static void feed_sum(
         if (sum->w[q] > largest) largest = sum->w[q];
     }
     if (round->bad && start_ms > sum->last_bad_ms) sum->last_bad_ms = start_ms;
-    if (largest > SUM_MAX) group->debt[round->layer][round->stream] += largest - SUM_MAX;
-    if (!place->live) return;
+    double excess = largest - SUM_MAX;
+    if (!place->live) { /* cannot be blamed, so it must not push others down either */
+        for (int q = 0; q < MAGNITUDES; q++)
+            if (sum->w[q] > SUM_MAX) sum->w[q] = SUM_MAX;
+        return;
+    }
+    if (excess > group->excess[round->layer][round->stream])
+        group->excess[round->layer][round->stream] = excess;
     if (largest >= engine->threshold) group->above[round->layer][round->stream] = true;
     if (round->layer == LAYER_ALL && round->stream == STREAM_FAIL && largest >= engine->threshold / 2)
         group->tainted_ms = engine->now_ms;
+}
+
+static void bound(struct group *group, enum stream stream)
+{
+    for (int layer = 0; layer < LAYER_COUNT; layer++) {
+        group->debt[layer][stream] += group->excess[layer][stream];
+        group->excess[layer][stream] = 0;
+    }
 }
 
 void sums_feed(struct engine *engine, const struct path *path, const struct evidence *evidence)
@@ -123,5 +137,8 @@ void sums_feed(struct engine *engine, const struct path *path, const struct evid
             round = (struct round){LAYER_REST, (enum stream)stream, bad, rest_p0, NULL, young};
             feed_sum(engine, place, share, &round, evidence->start_ms);
         }
+        /* Only now: a sum that was fed later must not pay before it was fed. */
+        for (uint32_t i = 0; i < path->cover_count; i++)
+            bound(&engine->groups[engine->places[path->covers[i].place].group], (enum stream)stream);
     }
 }
