@@ -60,12 +60,12 @@ def find_program(name):
     return found
 
 
-def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",)):
+def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",), balance="roundrobin"):
     """servers: list of (name, port) on loopback; the balancer itself listens on the addresses."""
     lines = ["global", "    maxconn 2000", "defaults", "    mode http", "    timeout connect 2s",
              "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
              "    option redispatch", "frontend www", *(f"    bind {a}:{listen}" for a in addresses),
-             "    default_backend apps", "backend apps", "    balance roundrobin", "    option httpchk GET /healthz"]
+             "    default_backend apps", "backend apps", f"    balance {balance}", "    option httpchk GET /healthz"]
     lines += [f"    server {name} 127.0.0.1:{port} check inter 1s" for name, port in servers]
     if stats:
         lines += ["frontend stats", f"    bind {addresses[0]}:{stats}", "    stats enable", "    stats uri /stats",
@@ -104,13 +104,39 @@ http {{
 """
 
 
+def nginx_servers_config(directory, listeners):
+    """One nginx as many servers, for sites with more of them than this machine has processors. listeners: list of
+    (name, address, port, log); a log line is time, path, User-Agent."""
+    temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
+                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    blocks = "\n".join(f"""    server {{
+        listen {address}:{port};
+        access_log {log} requests;
+        location / {{ return 200 "page of {name}\\n"; }}
+    }}""" for name, address, port, log in listeners)
+    return f"""daemon off;
+master_process off;
+pid {directory}/servers.pid;
+error_log {directory}/servers-error.log;
+events {{ worker_connections 4000; }}
+http {{
+    log_format requests "$msec\\t$uri\\t$http_user_agent";
+    keepalive_requests 100000;
+{temp}
+{blocks}
+}}
+"""
+
+
 class Site:
     """`hops`: "haproxy", "nginx", or several from the outside in, as ("nginx", "haproxy"). The innermost one reaches
     each server through a relay; an outer hop reaches the inner one through a relay too (hop_relays). `address` is where
-    servers and balancers listen (the outer HAProxy on `more_addresses` too), `prefix` enters their namespace."""
+    servers and balancers listen (the outer HAProxy on `more_addresses` too), `prefix` enters their namespace. `light`:
+    one nginx plays all servers."""
 
     def __init__(self, directory, servers=3, hops=("haproxy",), log_requests=False, address="127.0.0.1",
-                 more_addresses=(), prefix=()):
+                 more_addresses=(), prefix=(), light=False, balance="roundrobin"):
+        self.light, self.balance = light, balance
         self.address, self.more_addresses, self.prefix = address, list(more_addresses), list(prefix)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -138,9 +164,21 @@ class Site:
     def request_log(self, n):
         return self.directory / f"{self.names[n]}.requests"
 
+    def start_servers(self):
+        if not self.light:
+            for n, name in enumerate(self.names):
+                self.servers[name] = self.server_program(n).start()
+            return
+        work = self.directory / "servers"
+        work.mkdir(exist_ok=True)
+        config = work / "nginx.conf"
+        listeners = [(name, self.address, self.ports[n], self.request_log(n)) for n, name in enumerate(self.names)]
+        config.write_text(nginx_servers_config(work, listeners))
+        command = [find_program("nginx"), "-c", str(config), "-p", str(work), "-e", str(work / "error.log")]
+        self.servers["nginx"] = Program("servers", command, work / "log", self.prefix).start()
+
     def start(self):
-        for n, name in enumerate(self.names):
-            self.servers[name] = self.server_program(n).start()
+        self.start_servers()
         for port in self.ports:
             wait_for(f"server on port {port}", answers(port, self.address, self.prefix), 10)
         self.relays = Relays([(r, f"{self.address}/{p}") for r, p in zip(self.relay_ports, self.ports)], self.prefix)
@@ -161,7 +199,8 @@ class Site:
         kind = self.hops[n]
         config = self.directory / f"{kind}-{n}.conf"
         if kind == "haproxy":
-            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.addresses(n)))
+            config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.addresses(n),
+                                             self.balance))
             command = [find_program("haproxy"), "-db", "-f", str(config)]
         else:
             work = self.directory / f"nginx-{n}"
