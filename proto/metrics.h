@@ -24,5 +24,7 @@ struct metric_info {
 const struct metric_info *metric_info(enum metric metric);
 /* NULL for an unknown name. */
 const struct metric_info *metric_find(const char *name);
+/* The same as a number; METRIC_COUNT for an unknown name. */
+enum metric metric_of(const char *name);
 
 #endif

@@ -65,9 +65,14 @@ const struct metric_info *metric_info(enum metric metric)
     return (unsigned)metric < METRIC_COUNT ? &metrics[metric] : NULL;
 }
 
+enum metric metric_of(const char *name)
+{
+    size_t i = 0;
+    while (i < METRIC_COUNT && strcmp(metrics[i].name, name) != 0) i++;
+    return (enum metric)i;
+}
+
 const struct metric_info *metric_find(const char *name)
 {
-    for (size_t i = 0; i < METRIC_COUNT; i++)
-        if (strcmp(metrics[i].name, name) == 0) return &metrics[i];
-    return NULL;
+    return metric_info(metric_of(name));
 }

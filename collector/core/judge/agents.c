@@ -168,7 +168,10 @@ static bool learn(struct agent *agent, const struct wire_dict_entry *from, const
     struct dictionary_entry *entry = &agent->entries[from->id];
     if (entry->kind != DICTIONARY_UNKNOWN) return true; /* an id never gets a second meaning */
     struct dictionary_entry made = {
-        .kind = kind_of(from->metric), .target = MODEL_NONE, .balancer = MODEL_NONE};
+        .kind = kind_of(from->metric),
+        .metric = metric_of(from->metric),
+        .target = MODEL_NONE,
+        .balancer = MODEL_NONE};
     bool judged = made.kind == DICTIONARY_PROBE || made.kind == DICTIONARY_BALANCER;
     if (judged && !copy_labels(agent, &made, from)) return false;
     if (!judged && from->label_count == 1 && strcmp(from->labels[0].name, "device") == 0) {
