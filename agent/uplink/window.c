@@ -29,11 +29,19 @@ void window_sent(struct window *w, uint64_t sequence, int64_t now_ms)
     w->in_flight[w->count++] = sequence;
 }
 
+/* Everything on the way keeps its order, so what is still missing when something sent after it has arrived is
+ * lost: the collector's processes restart without the connection noticing. */
 void window_acknowledged(struct window *w, const struct received *received, uint32_t credit, int64_t now_ms)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < w->count; i++)
-        if (!received_has(received, w->in_flight[i])) w->in_flight[kept++] = w->in_flight[i];
+    size_t kept = 0, newest = w->count;
+    while (newest > 0 && !received_has(received, w->in_flight[newest - 1])) newest--;
+    for (size_t i = 0; i < w->count; i++) {
+        uint64_t sequence = w->in_flight[i];
+        if (i >= newest)
+            w->in_flight[kept++] = sequence;
+        else if (!received_has(received, sequence) && sequence <= w->cursor)
+            w->cursor = sequence - 1;
+    }
     w->count = kept;
     w->credit = credit < LIMIT_CREDIT ? credit : LIMIT_CREDIT;
     w->waiting_since_ms = now_ms;

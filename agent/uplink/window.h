@@ -15,7 +15,7 @@
 #define WINDOW_RETRY_MS_MAX 60000
 
 struct window {
-    uint64_t in_flight[LIMIT_CREDIT];
+    uint64_t in_flight[LIMIT_CREDIT]; /* in the order of sending */
     size_t count;
     uint32_t credit;
     int64_t waiting_since_ms; /* the last ack, or the first batch sent after nothing was on its way */
@@ -30,6 +30,7 @@ bool window_has_room(const struct window *window);
 bool window_has_room_for_backlog(const struct window *window, int64_t now_ms);
 bool window_is_in_flight(const struct window *window, uint64_t sequence);
 void window_sent(struct window *window, uint64_t sequence, int64_t now_ms);
+/* Also takes for lost, to be sent again as backlog, what was sent before something that is received now. */
 void window_acknowledged(
     struct window *window, const struct received *received, uint32_t credit, int64_t now_ms);
 bool window_is_deaf(const struct window *window, int64_t now_ms);

@@ -27,6 +27,7 @@ struct collector {
     uint64_t oldest;
     bool acks;
     bool welcomes;
+    unsigned lose; /* so many of the next batches never reach the store: its process was just killed */
     struct received received;
 };
 
@@ -99,6 +100,8 @@ static void collector_take(struct collector *c, struct span frame)
                 c, &(struct wire_from_collector){.kind = WIRE_WELCOME,
                        .welcome = {
                            .collector = "A", .host = "app1", .wall_ms = 1795400000000, .credit = CREDIT}});
+    } else if (c->lose > 0) {
+        c->lose--;
     } else {
         CHECK(c->batches < ARRAY_COUNT(c->sequences));
         c->sequences[c->batches++] = message.batch.sequence;
@@ -390,6 +393,28 @@ static void a_missing_dictionary_is_asked_for_once_and_everything_goes_again(voi
     end(&f);
 }
 
+/* Behind link, store and engine are killed and come back while the connection stays. */
+static void what_the_collector_lost_goes_again_on_the_same_connection(void)
+{
+    struct fixture f;
+    begin(&f);
+    UNTIL(&f, uplink_connected(f.uplink) == 1);
+    produce(&f);
+    UNTIL(&f, waiting(&f) == 0);
+    f.collector.lose = 2;
+    produce(&f);
+    produce(&f);
+    UNTIL(&f, f.collector.lose == 0);
+    CU_ASSERT_EQUAL(waiting(&f), 2);
+    produce(&f);
+    UNTIL_PASSING(&f, waiting(&f) == 0);
+    static const uint64_t order[] = {1, 4, 2, 3};
+    CU_ASSERT_EQUAL_FATAL(f.collector.batches, ARRAY_COUNT(order));
+    for (size_t i = 0; i < ARRAY_COUNT(order); i++) CU_ASSERT_EQUAL(f.collector.sequences[i], order[i]);
+    CU_ASSERT_EQUAL(f.collector.hellos, 1);
+    end(&f);
+}
+
 static void plans_and_bursts_are_handed_on(void)
 {
     struct fixture f;
@@ -469,6 +494,8 @@ UNIT_MAIN("uplink",
     {"a greeting that is not answered is tried again", a_greeting_that_is_not_answered_is_tried_again},
     {"a missing dictionary is asked for once and everything goes again",
         a_missing_dictionary_is_asked_for_once_and_everything_goes_again},
+    {"what the collector lost goes again on the same connection",
+        what_the_collector_lost_goes_again_on_the_same_connection},
     {"plans and bursts are handed on", plans_and_bursts_are_handed_on},
     {"come back later is obeyed", come_back_later_is_obeyed},
     {"garbage from the collector does no harm", garbage_from_the_collector_does_no_harm})

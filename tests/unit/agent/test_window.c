@@ -60,6 +60,28 @@ static void acks_that_stop_are_noticed_after_ten_seconds(void)
     CU_ASSERT(window_is_deaf(&w, 1009000 + WINDOW_ACK_MS));
 }
 
+static void what_an_ack_passes_over_goes_again(void)
+{
+    struct window w;
+    window_open(&w, 16, 0);
+    w.cursor = 6; /* as after backlog 1..6, or live batches that the backlog went past */
+    for (uint64_t q = 3; q <= 9; q++) window_sent(&w, q, 0);
+    struct received received = upto(3);
+    CU_ASSERT_EQUAL(received_add(&received, 7, 7, NULL), 0);
+    window_acknowledged(&w, &received, 16, 10);
+    CU_ASSERT_EQUAL(w.cursor, 3); /* 4, 5 and 6 were sent before 7 and are not there: lost */
+    for (uint64_t q = 4; q <= 6; q++) CU_ASSERT(!window_is_in_flight(&w, q));
+    CU_ASSERT(window_is_in_flight(&w, 8) && window_is_in_flight(&w, 9)); /* may still come */
+    CU_ASSERT_EQUAL(w.count, 2);
+
+    for (uint64_t q = 4; q <= 6; q++) window_sent(&w, q, 20); /* again, behind the newer ones */
+    w.cursor = 6;
+    CU_ASSERT_EQUAL(received_add(&received, 8, 9, NULL), 0);
+    window_acknowledged(&w, &received, 16, 30);
+    CU_ASSERT_EQUAL(w.count, 3); /* their second journey has not been passed by anything */
+    CU_ASSERT_EQUAL(w.cursor, 6);
+}
+
 static void waits_are_jittered_from_half_a_second_to_a_minute(void)
 {
     static const struct {
@@ -162,6 +184,7 @@ static void addresses_are_told_apart(void)
 UNIT_MAIN("window", {"credit bounds what is on its way", credit_bounds_what_is_on_its_way},
     {"the backlog leaves room for live batches", the_backlog_leaves_room_for_live_batches},
     {"acks that stop are noticed after ten seconds", acks_that_stop_are_noticed_after_ten_seconds},
+    {"what an ack passes over goes again", what_an_ack_passes_over_goes_again},
     {"waits are jittered from half a second to a minute", waits_are_jittered_from_half_a_second_to_a_minute},
     {"a plan counts once all its parts are there", a_plan_counts_once_all_its_parts_are_there},
     {"addresses are told apart", addresses_are_told_apart})
