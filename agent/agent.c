@@ -12,6 +12,7 @@
 #include "agent/probe/prober.h"
 #include "agent/sample/sampler.h"
 #include "agent/spool/spool.h"
+#include "agent/tick.h"
 #include "agent/uplink/uplink.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -33,7 +34,7 @@ struct agent {
     struct key_pair key;
     struct loop_timer tick, uplink_due;
     int64_t tick_wall_ms; /* the point of the grid that the timer is armed for */
-    int64_t ticked_ms;    /* monotonic, of the last sampling; 0 none */
+    struct tick ticked;   /* the last sampling; zeroed: none */
     int64_t urgent_ms;    /* monotonic, of the last batch that was sent out of turn */
     int64_t files_ms;
     int64_t open_files;
@@ -213,10 +214,10 @@ static void on_tick(void *owner, int64_t now_ns)
         /* The timer fired within the last millisecond before the grid. */
         wall_ms = a->tick_wall_ms;
     }
-    int64_t passed = a->ticked_ms > 0 ? (now_ms - a->ticked_ms + interval_ms / 2) / interval_ms : 1;
-    if (passed > 1) a->missed += (uint64_t)passed - 1;
-    a->ticked_ms = now_ms;
-    struct moment moment = {.agent = a, .time_ms = wall_ms - wall_ms % interval_ms};
+    struct tick tick = {.time_ms = wall_ms - wall_ms % interval_ms, .wall_ms = wall_ms, .mono_ms = now_ms};
+    if (a->ticked.mono_ms != 0) a->missed += tick_missed(&a->ticked, &tick, interval_ms);
+    a->ticked = tick;
+    struct moment moment = {.agent = a, .time_ms = tick.time_ms};
     sampler_read(a->sampler, now_ms, &(struct sample_sink){.owner = &moment, .value = on_sample});
     sample_self(a, now_ms, wall_ms % interval_ms * 1000, &moment);
     flush(a);
