@@ -241,6 +241,7 @@ struct model *builder_model(struct site_builder *site)
         struct model_target *t =
             add_target(site, MODEL_NONE, ENTRANCE_REFERENCE, PROBE_HTTP, site->references[r]);
         t->site = site->reference_site[r];
+        t->wire.interval_ms = 2000; /* as a plan asks other people's sites */
         for (uint32_t h = 0; h < site->model.host_count && t->observer_count < MODEL_OBSERVERS_MAX; h++)
             if (site->model.hosts[h].site == t->site) t->observers[t->observer_count++] = h;
     }

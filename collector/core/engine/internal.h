@@ -40,6 +40,8 @@
 #define CERTAINTY_WAIT_MS     400  /* how long a good lead may grow into a certain one */
 #define AMBIGUITY_MS          5000 /* above the threshold without a lead: said as a guess */
 #define PROVEN_GOOD           30
+#define PROVEN_GOOD_GENTLE    10 /* health URLs and references: asked seldom, and never blamed alone */
+#define PROVEN_GOOD_OWN       3 /* of a reference, by each observer; the rest its peers at the site may add */
 #define WARM_UP_MS            2000
 #define SILENT_MS             5000
 #define BASELINE_ONLY_MS      10000 /* older observations teach, they do not judge */
@@ -334,6 +336,7 @@ bool host_is_aside(const struct engine *engine, uint32_t service, uint32_t host,
 
 /* paths.c */
 void paths_observe(struct engine *engine, const struct engine_observation *observation);
+uint32_t way_good_needed(const struct way *way); /* good outcomes in a row until it is proven */
 bool path_fresh(const struct engine *engine, const struct path *path);
 const struct ending *path_newest(const struct path *path); /* NULL none */
 bool ending_is_good(const struct ending *ending);

@@ -221,6 +221,37 @@ static void note_ending(
         .total_us = result->total_us};
 }
 
+uint32_t way_good_needed(const struct way *way)
+{
+    static const uint32_t needed[ENTRANCE_COUNT] = {[ENTRANCE_USERS] = PROVEN_GOOD,
+        [ENTRANCE_HOP] = PROVEN_GOOD,
+        [ENTRANCE_BACKEND] = PROVEN_GOOD,
+        [ENTRANCE_HEALTH] = PROVEN_GOOD_GENTLE,
+        [ENTRANCE_REFERENCE] = PROVEN_GOOD_GENTLE,
+        [ENTRANCE_STATS] = PROVEN_GOOD_GENTLE};
+    return needed[way->entrance];
+}
+
+/* A reference is somebody else's site: it is not asked more often to be proven sooner. Its observers share a
+ * way out, so what they have seen of it counts together, once each has seen a little itself. */
+static uint32_t good_of_reference(const struct engine *engine, const struct way *way)
+{
+    uint32_t good = 0;
+    for (uint32_t w = 0; w < engine->way_count; w++) {
+        const struct way *other = &engine->ways[w];
+        if (other->entrance != ENTRANCE_REFERENCE || other->thing != way->thing) continue;
+        good += other->good_in_row < PROVEN_GOOD_GENTLE ? other->good_in_row : PROVEN_GOOD_GENTLE;
+    }
+    return good;
+}
+
+static bool proves_itself(const struct engine *engine, const struct way *way)
+{
+    if (way->good_in_row >= way_good_needed(way)) return true;
+    return way->entrance == ENTRANCE_REFERENCE && way->good_in_row >= PROVEN_GOOD_OWN &&
+           good_of_reference(engine, way) >= way_good_needed(way);
+}
+
 static void note_way(struct engine *engine, struct path *path, const struct probe_result *result)
 {
     struct way *way = &engine->ways[path->way];
@@ -231,7 +262,7 @@ static void note_way(struct engine *engine, struct path *path, const struct prob
         way->bad_in_row = 0;
         if (!path->shallow) way->blocked_in_row = 0;
         if (way->good_in_row < UINT32_MAX) way->good_in_row++;
-        if (!way->proven && way->good_in_row >= PROVEN_GOOD) {
+        if (!way->proven && proves_itself(engine, way)) {
             way->proven = true;
             engine->stale = true;
         }

@@ -221,6 +221,23 @@ static void with_references_a_dead_balancer_is_still_the_balancer(void)
     world_free(world);
 }
 
+/* Ten seconds after the start, as soon as the pages are proven by their bursts. */
+static void references_are_proven_in_time_to_name_the_way_out(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = world_new(gateway_site(false, true), seed);
+        world_run(world, 10000);
+        int64_t cut = world->now_ms;
+        for (int i = 0; i < 3; i++) world->observer_cut[i] = true;
+        world->references_down = true;
+        world_run(world, 10000);
+        only_incident(world, "egress:east", cut, 4000);
+        uint32_t reference = world->model->target_count - 1;
+        CU_ASSERT(world->sent_in_second_max[reference] <= 3);
+        world_free(world);
+    }
+}
+
 static void references_that_fail_alone_are_nobodys_fault(void)
 {
     struct world *world = world_new(gateway_site(true, true), 2);
@@ -389,6 +406,7 @@ UNIT_MAIN("engine_sites", {"of two hops the broken one is named", of_two_hops_th
         three_observers_behind_one_dead_gateway_are_the_sites_way_out},
     {"with references a dead balancer is still the balancer",
         with_references_a_dead_balancer_is_still_the_balancer},
+    {"references are proven in time to name the way out", references_are_proven_in_time_to_name_the_way_out},
     {"references that fail alone are nobody's fault", references_that_fail_alone_are_nobodys_fault},
     {"what never worked opens nothing and says why within ten seconds",
         what_never_worked_opens_nothing_and_says_why_within_ten_seconds},
