@@ -1,13 +1,6 @@
 /* What the files of the engine share: the matrix of paths, the hypotheses with their sums, the incidents.
- * Only the engine includes this. One thread; all of it belongs to struct engine.
- *
- *   places.c   which hypotheses there are, what each of them covers          learn.c     latencies and
- * failure rates paths.c    paths, proving them, what an outcome means, drains            sums.c      the
- * likelihood sums select.c   the verdict among the sums                                    modes.c     how
- * the covered probes ended causes.c   incidents: opened, amended, absorbed, mitigated, resolved     impact.c
- * who suffers describe.c headline, evidence, what was ruled out                        hosts.c     silent
- * agents bursts.c   confirming and proving bursts     reasons.c   why a path is not proven slowness.c a
- * balancer that is only slow      snapshot.c, status.c        JSON in and out */
+ * Only the engine includes this. One thread; all of it belongs to struct engine. README.md lists the files.
+ */
 #ifndef COLLECTOR_CORE_ENGINE_INTERNAL_H
 #define COLLECTOR_CORE_ENGINE_INTERNAL_H
 
@@ -56,6 +49,7 @@
 #define MAGNITUDE_YOUNG_MIN   .3
 #define CAPACITY_PAGE_MS      15000
 #define BACKEND_HURT_PAGE_MS  5000 /* a restart hurts shorter than this */
+#define HOLD_MAX_MS           600000
 #define HOLD_MS               3000 /* clean after recovery before "resolved"; flapping lengthens it */
 #define FLAP_MEMORY_MS        600000
 
@@ -322,17 +316,33 @@ struct engine {
 
 /* places.c */
 void places_build(struct engine *engine); /* groups, places; needs the *_run arrays */
-uint32_t places_add_address(struct engine *engine, uint32_t balancer, const char *address);
-void places_cover(struct engine *engine, uint32_t path);
-void places_refresh(struct engine *engine); /* live ones, shares, threshold */
-bool place_covers_path(const struct engine *engine, uint32_t place, uint32_t path);
-bool place_contains(const struct engine *engine, uint32_t outer, uint32_t inner);
-bool place_same_component(const struct engine *engine, uint32_t a, uint32_t b);
 uint32_t places_find(const struct engine *engine, const char *key);
 void places_set_open(struct engine *engine, const char *component, bool open, int q);
-double cover_share(const struct engine *engine, const struct path *path, const struct cover *cover);
+bool place_same_component(const struct engine *engine, uint32_t a, uint32_t b);
 bool service_observes(const struct model_service *service, uint32_t host);
 bool host_is_aside(const struct engine *engine, uint32_t service, uint32_t host, uint32_t *balancer);
+/* Made when first asked for; MODEL_NONE at ENGINE_PLACES_MAX. */
+uint32_t place_of_balancer(struct engine *engine, uint32_t balancer);
+uint32_t place_of_address(struct engine *engine, uint32_t balancer, uint32_t address);
+uint32_t place_of_lbnet(struct engine *engine, uint32_t balancer, uint32_t backend);
+uint32_t place_of_observer(struct engine *engine, uint32_t group, uint32_t host);
+uint32_t place_of_egress(struct engine *engine, uint32_t group, uint32_t site, enum place_kind kind);
+uint32_t place_of_backend(struct engine *engine, uint32_t backend);
+uint32_t place_of_service(struct engine *engine, uint32_t service, enum place_kind kind);
+uint32_t place_of_zone(struct engine *engine, uint32_t group, uint32_t zone);
+uint32_t place_of_path(struct engine *engine, uint32_t group, enum place_kind kind, uint32_t host,
+    uint32_t thing, uint32_t address);
+uint32_t zone_of_backend(const struct engine *engine, uint32_t backend);
+
+/* cover.c */
+uint32_t places_add_address(struct engine *engine, uint32_t balancer, const char *address);
+void places_cover(struct engine *engine, uint32_t path);
+bool place_covers_path(const struct engine *engine, uint32_t place, uint32_t path);
+bool place_contains(const struct engine *engine, uint32_t outer, uint32_t inner);
+double cover_share(const struct engine *engine, const struct path *path, const struct cover *cover);
+
+/* live.c */
+void places_refresh(struct engine *engine); /* live ones, shares, threshold */
 
 /* paths.c */
 void paths_observe(struct engine *engine, const struct engine_observation *observation);
@@ -398,20 +408,33 @@ enum mode mode_of(
     const struct engine *engine, uint32_t place, enum stream stream, enum mode before, int64_t since_ms);
 
 /* causes.c */
-void causes_judge(struct engine *engine);
-void causes_step(struct engine *engine); /* what time does: impact, severity, recovery */
-void causes_recover(struct engine *engine, const struct path *path, const struct evidence *evidence);
 struct cause *cause_find(struct engine *engine, const char *component);
 struct cause *cause_of_component(struct engine *engine, const char *place_component);
+const struct place *cause_place(const struct engine *engine, const struct cause *cause); /* NULL none */
+struct cause *cause_new(
+    struct engine *engine, enum cause_source source, const char *component, int64_t onset_ms);
+void cause_set_component(struct cause *cause, const char *component);
+void cause_tell(struct engine *engine, struct cause *cause, enum step step);
+void cause_mark(struct engine *engine, const struct cause *cause, bool open); /* its places */
 void cause_absorb(struct engine *engine, struct cause *into, struct cause *cause);
+void cause_resolve(struct engine *engine, struct cause *cause);
+void cause_remove(struct engine *engine, struct cause *cause); /* frees it */
+void causes_count_open(struct engine *engine);
+void causes_reattach(struct engine *engine); /* after a restart: marks places open */
+void group_start_rest(struct engine *engine, uint32_t group);
 uint32_t place_viewers(const struct engine *engine, uint32_t place);
 int64_t hold_for(const struct engine *engine, const char *component);
 void flap_note(struct engine *engine, const char *component);
-struct cause *cause_new(
-    struct engine *engine, enum cause_source source, const char *component, int64_t onset_ms);
-void cause_tell(struct engine *engine, struct cause *cause, enum step step);
-void cause_resolve(struct engine *engine, struct cause *cause);
-void causes_reattach(struct engine *engine); /* after a restart: marks places open */
+
+/* verdicts.c */
+void causes_judge(struct engine *engine);
+void cause_name(struct engine *engine, struct cause *cause);
+void cause_set_confidence(struct cause *cause, double posterior);
+struct cause *cause_of_callee(struct engine *engine, uint32_t service); /* an open incident below it */
+
+/* recovery.c */
+void causes_step(struct engine *engine); /* what time does: impact, severity, recovery */
+void causes_recover(struct engine *engine, const struct path *path, const struct evidence *evidence);
 
 /* impact.c */
 struct impact_view {
