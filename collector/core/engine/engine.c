@@ -71,6 +71,7 @@ void engine_replace_model(struct engine *engine, const struct model *model, int6
     engine->stepped_ms = kept.stepped_ms;
     engine->last_number = kept.last_number;
     engine->dropped = kept.dropped;
+    engine->proved = kept.proved;
     engine->steps = kept.steps;
     engine->step_count = kept.step_count;
     engine->step_room = kept.step_room;
@@ -162,7 +163,9 @@ void engine_step(struct engine *engine, int64_t now_ms, struct engine_output *ou
         .bursts = engine->bursts,
         .burst_count = engine->burst_count,
         .late_after = engine->late,
-        .late_after_count = engine->late_count};
+        .late_after_count = engine->late_count,
+        .proved = engine->proved};
     /* The arrays live until the next call; they are filled from the front again. */
     engine->step_count = engine->burst_count = engine->late_count = 0;
+    engine->proved = false;
 }

@@ -54,6 +54,7 @@ struct engine_output {
     size_t burst_count;
     struct engine_late_after *late_after;
     size_t late_after_count;
+    bool proved; /* a way has proven itself: without a snapshot of it, it would have to do so again */
 };
 
 /* The model is borrowed and must outlive the engine (or the next engine_replace_model). start_ms: nothing
@@ -82,7 +83,8 @@ enum balancer_word {
 void engine_balancer_says(
     struct engine *engine, uint32_t balancer, uint32_t backend, enum balancer_word word, int64_t now_ms);
 
-/* The highest incident number ever used: ids count on from there. Smaller numbers than the engine's own are ignored. */
+/* The highest incident number ever used: ids count on from there. Smaller numbers than the engine's own are
+ * ignored. */
 void engine_set_last_number(struct engine *engine, uint64_t number);
 
 /* The first delivery of an incident's step succeeded. */

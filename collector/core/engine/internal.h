@@ -310,6 +310,7 @@ struct engine {
     size_t burst_count, burst_room;
     struct engine_late_after *late;
     size_t late_count, late_room;
+    bool proved; /* since the last step */
     json_t *unplaced; /* of a snapshot: what belongs to parts not seen yet, by kind and key */
     uint64_t dropped;
 };

@@ -264,7 +264,7 @@ static void note_way(struct engine *engine, struct path *path, const struct prob
         if (way->good_in_row < UINT32_MAX) way->good_in_row++;
         if (!way->proven && proves_itself(engine, way)) {
             way->proven = true;
-            engine->stale = true;
+            engine->stale = engine->proved = true;
         }
         return;
     }

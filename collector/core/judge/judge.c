@@ -400,13 +400,16 @@ static void take_due(struct judge *judge, int64_t now_ms)
     json_decref(due);
 }
 
-static void snapshot_each_minute(struct judge *judge, int64_t now_ms)
+/* Each minute, and soon after a way has proven itself: a restart during a fault could not prove it again. */
+static void snapshot_when_due(struct judge *judge, int64_t now_ms)
 {
-    if (now_ms - judge->snapshot_ms < JUDGE_SNAPSHOT_MS) return;
+    if (now_ms - judge->snapshot_ms < (judge->proved ? JUDGE_PROVED_MS : JUDGE_SNAPSHOT_MS)) return;
     struct buffer snapshot = {0};
     judge_snapshot(judge, &snapshot);
-    if (judge->io.to_state(judge->io.owner, ROLE_SNAPSHOT, 0, buffer_span(&snapshot), (struct span){0}))
+    if (judge->io.to_state(judge->io.owner, ROLE_SNAPSHOT, 0, buffer_span(&snapshot), (struct span){0})) {
         judge->snapshot_ms = now_ms;
+        judge->proved = false;
+    }
     buffer_fini(&snapshot);
 }
 
@@ -430,6 +433,7 @@ void judge_tick(struct judge *judge, int64_t now_ms)
     struct engine_output output = {0};
     excuse_silence(judge, now_ms);
     engine_step(judge->engine, now_ms, &output);
+    judge->proved = judge->proved || output.proved;
     take_steps(judge, &output, now_ms);
     take_due(judge, now_ms);
     /* First what wakes people, then what makes it more certain. */
@@ -438,5 +442,5 @@ void judge_tick(struct judge *judge, int64_t now_ms)
     judge_take_late_after(judge, &output);
     judge_refresh_model(judge, now_ms);
     judge_send_plans(judge, now_ms);
-    snapshot_each_minute(judge, now_ms);
+    snapshot_when_due(judge, now_ms);
 }

@@ -16,6 +16,7 @@
 #include "common/span.h"
 
 #define JUDGE_SNAPSHOT_MS 60000
+#define JUDGE_PROVED_MS   2000  /* … and so often while ways prove themselves: unproven ones are blind */
 #define JUDGE_WARM_UP_MS  2000  /* two heartbeats: nothing opens before */
 #define JUDGE_ABSENT_MS   60000 /* without a frame: somebody else observes, if there is somebody */
 #define JUDGE_BACK_MS     60000 /* of frames until it observes again */

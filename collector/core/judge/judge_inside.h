@@ -38,6 +38,7 @@ struct judge {
     uint32_t *late_sent_ms;  /* as in the plans now in force */
     int64_t start_ms, rebuilt_ms, late_told_ms, snapshot_ms, presence_ms;
     bool restored;
+    bool proved;           /* a way, since the last snapshot */
     json_t *link_counts;   /* what link says of itself, NULL nothing yet */
     int64_t link_ms;       /* when it said so last, 0 never */
     int64_t link_batches;  /* its counter: smaller than before means that it was restarted */
