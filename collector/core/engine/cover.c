@@ -1,4 +1,5 @@
 /* Which hypotheses a path crosses: in full, or by its share of what was spread. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

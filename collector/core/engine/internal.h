@@ -34,7 +34,7 @@
 #define AMBIGUITY_MS          5000 /* above the threshold without a lead: said as a guess */
 #define PROVEN_GOOD           30
 #define PROVEN_GOOD_GENTLE    10 /* health URLs and references: asked seldom, and never blamed alone */
-#define PROVEN_GOOD_OWN       3 /* of a reference, by each observer; the rest its peers at the site may add */
+#define PROVEN_GOOD_OWN       2  /* of a reference, by each observer; its peers at the site add the rest */
 #define WARM_UP_MS            2000
 #define SILENT_MS             5000
 #define BASELINE_ONLY_MS      10000 /* older observations teach, they do not judge */

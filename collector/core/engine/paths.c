@@ -232,15 +232,18 @@ uint32_t way_good_needed(const struct way *way)
     return needed[way->entrance];
 }
 
-/* A reference is somebody else's site: it is not asked more often to be proven sooner. Its observers share a
- * way out, so what they have seen of it counts together, once each has seen a little itself. */
-static uint32_t good_of_reference(const struct engine *engine, const struct way *way)
+/* A reference is somebody else's site: it is not asked more often to be proven sooner. References speak
+ * together and only of a way out that a site's observers share, so what all of these have seen counts
+ * together, once each path has answered twice itself. */
+static uint32_t good_of_references(const struct engine *engine, uint32_t host)
 {
+    const struct model *model = engine->model;
     uint32_t good = 0;
     for (uint32_t w = 0; w < engine->way_count; w++) {
-        const struct way *other = &engine->ways[w];
-        if (other->entrance != ENTRANCE_REFERENCE || other->thing != way->thing) continue;
-        good += other->good_in_row < PROVEN_GOOD_GENTLE ? other->good_in_row : PROVEN_GOOD_GENTLE;
+        const struct way *way = &engine->ways[w];
+        if (way->entrance != ENTRANCE_REFERENCE || model->hosts[way->host].site != model->hosts[host].site)
+            continue;
+        good += way->good_in_row < PROVEN_GOOD_GENTLE ? way->good_in_row : PROVEN_GOOD_GENTLE;
     }
     return good;
 }
@@ -249,7 +252,7 @@ static bool proves_itself(const struct engine *engine, const struct way *way)
 {
     if (way->good_in_row >= way_good_needed(way)) return true;
     return way->entrance == ENTRANCE_REFERENCE && way->good_in_row >= PROVEN_GOOD_OWN &&
-           good_of_reference(engine, way) >= way_good_needed(way);
+           good_of_references(engine, way->host) >= way_good_needed(way);
 }
 
 static void note_way(struct engine *engine, struct path *path, const struct probe_result *result)
