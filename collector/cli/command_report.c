@@ -26,6 +26,7 @@ static const char *impact_sentence(const char *word)
         [IMPACT_NONE] = "Users noticed nothing.",
         [IMPACT_REDUNDANCY_LOST] = "Users were served; one more failure might not have been survived.",
         [IMPACT_AT_RISK] = "Users were served; collapse was forecast.",
+        [IMPACT_UNKNOWN] = "No observer saw the users' entrance: nobody knows whether they were served.",
         [IMPACT_USERS_HURT] = "Some users failed or waited.",
         [IMPACT_USERS_DOWN] = "Nobody was served.",
     };

@@ -181,7 +181,10 @@ static void headline_of(
             c->observers_all, c->direct_ok, c->direct_all);
         break;
     case PLACE_BACKENDS:
-        if (cause->behind)
+        if (cause->blind)
+            say(out, size, "%u of %u backends answer directly, nor does the balancer: a cause they share",
+                c->direct_ok, c->direct_all);
+        else if (cause->behind)
             say(out, size,
                 "pages fail on all backends while their health URLs answer: something behind the "
                 "applications, %u of %u backends serve the page",
@@ -194,12 +197,25 @@ static void headline_of(
     case PLACE_SERVICE:
         say(out, size, "%u of %u observers get an answer", c->through_ok, c->through_all);
         break;
-    case PLACE_OBSERVER: say(out, size, "what it sees fail, the other observers see answer"); break;
+    case PLACE_OBSERVER:
+        if (cause->blind)
+            say(out, size, "it reaches nothing and no other observer can tell; it may as well be %s",
+                i->runner_up);
+        else if (cause->single)
+            say(out, size, "what it probes fails, and nobody else looks");
+        else
+            say(out, size, "what it sees fail, the other observers see answer");
+        break;
     case PLACE_EGRESS_USERS:
     case PLACE_EGRESS_HOPS:
     case PLACE_EGRESS_ALL:
-        say(out, size, "all observers of the site fail together%s",
-            place->kind == PLACE_EGRESS_ALL ? ", its references too or other sites' observers do not" : "");
+        if (cause->blind)
+            say(out, size, "no observer reaches anything and all are at this site; it may as well be %s",
+                i->runner_up);
+        else
+            say(out, size, "all observers of the site fail together%s",
+                place->kind == PLACE_EGRESS_ALL ? ", its references too or other sites' observers do not"
+                                                : "");
         break;
     case PLACE_PATH_LB:
     case PLACE_PATH_LB_ADDRESS:
@@ -308,6 +324,40 @@ static void evidence_of_balancer(struct engine *engine, struct cause *cause)
             said[BALANCER_SAYS_DOWN], said[BALANCER_SAYS_DRAINING] + said[BALANCER_SAYS_MAINTENANCE]);
 }
 
+/* What cannot be told apart, and what would tell. */
+static void evidence_of_blindness(struct cause *cause)
+{
+    struct incident *i = &cause->incident;
+    const char *site = strchr(i->component, ':');
+    site = site != NULL ? site + 1 : "";
+    switch (i->kind) {
+    case COMPONENT_EGRESS:
+        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
+            "no observer gets any answer and all are at %s: its way out cannot be told from %s", site,
+            i->runner_up);
+        incident_add_evidence(i, "", "", NAN, NAN,
+            "an observer at another site, or references for this one (sites.%s.references), would tell",
+            site);
+        break;
+    case COMPONENT_OBSERVER:
+        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
+            "it gets no answer at all and no other observer can tell: it, its way out and %s cannot be told "
+            "apart",
+            i->runner_up);
+        incident_add_evidence(i, "", "", NAN, NAN,
+            "a second observer at another site, or references for the site of %s, would tell", site);
+        break;
+    default:
+        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
+            "no observer gets any answer, from %s as little as from %s: what they share has failed, or both "
+            "have",
+            i->component, i->runner_up[0] != '\0' ? i->runner_up : "the others");
+        incident_add_evidence(
+            i, "", "", NAN, NAN, "an agent on one of the servers or on the balancer's host would tell");
+        break;
+    }
+}
+
 static void evidence_of_vantage(struct engine *engine, struct cause *cause)
 {
     if (cause->single)
@@ -316,7 +366,9 @@ static void evidence_of_vantage(struct engine *engine, struct cause *cause)
     if (cause->alive)
         incident_add_evidence(&cause->incident, cause->incident.component, "", NAN, NAN,
             "its health URL answers: the server lives, its workers or something that it calls do not");
-    if (cause->guess)
+    if (cause->blind)
+        evidence_of_blindness(cause);
+    else if (cause->guess)
         incident_add_evidence(&cause->incident, cause->incident.runner_up, "", cause->incident.posterior, NAN,
             "cannot be told from %s with the paths that are proven", cause->incident.runner_up);
     /* The provider of all observers, if they share a known one. */
@@ -378,15 +430,20 @@ static void rule_out(struct engine *engine, struct cause *cause, const struct pl
 static const struct {
     enum component kind;
     const char *text;
+    const char *alone; /* where a single observer, or nobody, sees enough; NULL: the same */
 } advices[] = {
-    {COMPONENT_LB, "lead users around the balancer, or repair it; the backends are not the cause"},
-    {COMPONENT_BACKEND, "look at this server; the others answer"},
-    {COMPONENT_BACKENDS, "look for what the backends share: database, storage, network, the last deployment"},
-    {COMPONENT_SERVICE, "look at what the application calls: database, search, cache"},
-    {COMPONENT_OBSERVER, "look at the observer; the site answers the others"},
-    {COMPONENT_EGRESS, "look at the site's gateway; the service answers from elsewhere"},
-    {COMPONENT_PATH, "look at the route and the firewalls between the two"},
-    {COMPONENT_ZONE, "take the zone out of the balancers"},
+    {COMPONENT_LB, "lead users around the balancer, or repair it; the backends are not the cause",
+        "ask the service from elsewhere; then lead users around the balancer, or repair it"},
+    {COMPONENT_BACKEND, "look at this server; the others answer", NULL},
+    {COMPONENT_BACKENDS, "look for what the backends share: database, storage, network, the last deployment",
+        "ask the service from elsewhere; then look for what its servers share: network, power, host"},
+    {COMPONENT_SERVICE, "look at what the application calls: database, search, cache", NULL},
+    {COMPONENT_OBSERVER, "look at the observer; the site answers the others",
+        "ask the service from elsewhere; if it answers, look at this observer's network"},
+    {COMPONENT_EGRESS, "look at the site's gateway; the service answers from elsewhere",
+        "ask the service from elsewhere; if it answers, look at this site's gateway"},
+    {COMPONENT_PATH, "look at the route and the firewalls between the two", NULL},
+    {COMPONENT_ZONE, "take the zone out of the balancers", NULL},
 };
 
 static void describe_matrix(struct engine *engine, struct cause *cause)
@@ -419,7 +476,9 @@ void describe(struct engine *engine, struct cause *cause, const struct impact_vi
     if (incident->state == INCIDENT_STATE_RESOLVED) return;
     for (size_t i = 0; i < ARRAY_COUNT(advices); i++)
         if (advices[i].kind == incident->kind)
-            snprintf(incident->advice, sizeof incident->advice, "%s", advices[i].text);
+            snprintf(incident->advice, sizeof incident->advice, "%s",
+                (cause->blind || cause->single) && advices[i].alone != NULL ? advices[i].alone
+                                                                            : advices[i].text);
     for (uint32_t s = 0; s < engine->model->service_count; s++) {
         if (incident->impact < IMPACT_USERS_HURT || !cause_touches_service(engine, cause, s)) continue;
         char component[INCIDENT_COMPONENT_SIZE];

@@ -4,8 +4,9 @@
 
 #include "collector/core/engine/internal.h"
 
-#define RECENT_MS    3000
-#define STILL_BAD_MS 2000
+#define RECENT_MS       3000
+#define STILL_BAD_MS    2000
+#define BLIND_TICKET_MS 15000
 
 /* The blame of a cause as places; silence blames none. */
 static const struct place *ground_place(const struct engine *engine, const struct cause *cause, uint32_t i)
@@ -162,6 +163,13 @@ static enum impact inferred(const struct engine *engine, const struct cause *cau
     return IMPACT_NONE;
 }
 
+/* A guess that blames the observers' side, not the service's. */
+static bool is_about_us(const struct cause *cause)
+{
+    return cause->blind &&
+           (cause->incident.kind == COMPONENT_EGRESS || cause->incident.kind == COMPONENT_OBSERVER);
+}
+
 enum impact impact_of(struct engine *engine, struct cause *cause, struct impact_view *view)
 {
     memset(view, 0, sizeof *view);
@@ -176,7 +184,8 @@ enum impact impact_of(struct engine *engine, struct cause *cause, struct impact_
     if (blames(engine, cause, PLACE_LB_ADDRESS))
         impact = IMPACT_USERS_HURT; /* its share of the clients go there */
     if (view->all == 0) {
-        enum impact guess = inferred(engine, cause);
+        /* Nobody sees the users' entrance: nobody knows that they are served, either. */
+        enum impact guess = is_about_us(cause) ? IMPACT_UNKNOWN : inferred(engine, cause);
         return guess > impact ? guess : impact;
     }
     bool now_all = view->bad == view->all && view->bad_recent * 10 >= view->all_recent * 9;
@@ -203,6 +212,7 @@ enum severity severity_of(
     int64_t age = engine->now_ms - cause->incident.onset_ms;
     (void)view;
     if (cause->warn_only || cause->source == CAUSE_SILENCE) return SEVERITY_WARNING;
+    if (is_about_us(cause)) return age >= BLIND_TICKET_MS ? SEVERITY_TICKET : SEVERITY_WARNING;
     bool redundant = blames(engine, cause, PLACE_BACKEND) || blames(engine, cause, PLACE_LBNET_BACKEND);
     if (redundant && hurts(impact))
         /* Until its balancer has taken it out, or it is back from a restart, a few requests fail. */

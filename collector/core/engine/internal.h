@@ -187,6 +187,7 @@ struct group {
     int64_t tainted_ms; /* suspicion at this time: baselines stay out */
     int64_t reset_ms;   /* probes begun before do not count */
     uint32_t open_count;
+    bool blind;        /* nobody sees anything */
     int64_t narrow_ms; /* since when a narrower place leads over an open one */
 };
 
@@ -262,6 +263,7 @@ struct cause {
     bool capacity_short;
     bool single; /* one observer sees it */
     bool guess;  /* without a lead */
+    bool blind;  /* … since nobody sees anything */
     bool alive;  /* a backend whose health URL answers */
     bool behind; /* pages fail on all backends, health does not: the cause lies behind the applications */
     enum impact told_impact;
@@ -388,8 +390,15 @@ struct pick {
     int q;
     double score, lead, posterior;
     int64_t onset_ms;
+    bool blind; /* nobody sees anything: the likelier place, not the better score */
 };
 struct pick select_verdict(struct engine *engine, uint32_t group, enum layer layer, enum stream stream);
+
+/* blind.c */
+enum sight { SIGHT_SOME, SIGHT_OPEN, SIGHT_NONE };
+/* Whether any probe of the group has been answered since the onset of what the sums say. OPEN: wait, some
+ * have not spoken. NONE: *pick becomes a guess. */
+enum sight blind_review(struct engine *engine, uint32_t group, struct pick *pick);
 
 /* modes.c */
 struct tally {

@@ -359,6 +359,7 @@ void group_forget(struct engine *engine, uint32_t index)
     memset(group->above_ms, 0, sizeof group->above_ms);
     memset(group->led_ms, 0, sizeof group->led_ms);
     group->narrow_ms = 0;
+    group->blind = false;
 }
 
 /* Whether this outcome says anything about the site. */

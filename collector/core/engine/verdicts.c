@@ -64,7 +64,8 @@ void cause_name(struct engine *engine, struct cause *cause)
         if (place != NULL) cause_set_component(cause, place->component);
         return;
     }
-    cause->behind = health_answers_everywhere(engine, place->service, cause->incident.onset_ms);
+    cause->behind =
+        !cause->blind && health_answers_everywhere(engine, place->service, cause->incident.onset_ms);
     char component[INCIDENT_COMPONENT_SIZE];
     snprintf(component, sizeof component, "%s:%s", cause->behind ? "service" : "backends",
         engine->model->services[place->service].name);
@@ -91,6 +92,7 @@ static void take_pick(struct engine *engine, struct cause *cause, const struct p
 {
     const struct place *place = &engine->places[pick->place];
     cause->guess = pick->choice == CHOICE_GUESS;
+    cause->blind = pick->blind;
     uint32_t viewers = place_viewers(engine, pick->place);
     bool path = (place->kind >= PLACE_PATH_LB && place->kind <= PLACE_PATH_SERVICE) ||
                 place->kind == PLACE_LBNET_BACKEND;
@@ -254,9 +256,45 @@ static void strengthen(struct engine *engine, struct cause *cause, const struct 
     }
     /* The opening word is certain enough when it says so; later only better news about it counts. */
     if (pick->choice == CHOICE_VERDICT && pick->posterior > cause->incident.posterior) {
-        cause->guess = false;
+        cause->guess = cause->blind = false;
         cause_set_confidence(cause, pick->posterior);
     }
+}
+
+/* Nobody sees anything: one incident, whose name may still become better. */
+static void judge_blind(struct engine *engine, uint32_t g, const struct pick *pick)
+{
+    struct group *group = &engine->groups[g];
+    struct cause *same = cause_of_component(engine, engine->places[pick->place].component);
+    group->blind = true;
+    if (same != NULL) {
+        group->narrow_ms = 0;
+        strengthen(engine, same, pick);
+        return;
+    }
+    for (uint32_t i = 0; i < engine->cause_count; i++) {
+        struct cause *cause = engine->causes[i];
+        const struct place *place = cause_place(engine, cause);
+        if (place == NULL || place->group != g) continue;
+        /* What is known for certain explains it, also while its observers come back one by one. */
+        if (!cause->blind && place_contains(engine, cause->grounds[0].place, pick->place)) return;
+        if (!cause->blind) continue;
+        if (group->narrow_ms == 0) group->narrow_ms = engine->now_ms;
+        if (engine->now_ms - group->narrow_ms < NARROW_MS) return;
+        group->narrow_ms = 0;
+        rename_cause(engine, cause, pick);
+        return;
+    }
+    if (!broaden(engine, pick)) open_cause(engine, pick);
+}
+
+/* The sums are full of what everybody met while nobody saw anything; the first answer does not make them
+ * true. */
+static void see_again(struct engine *engine, uint32_t g)
+{
+    engine->groups[g].blind = false;
+    group_forget(engine, g);
+    engine->groups[g].reset_ms = engine->now_ms;
 }
 
 static void judge_group(struct engine *engine, uint32_t g)
@@ -267,6 +305,13 @@ static void judge_group(struct engine *engine, uint32_t g)
             (engine->groups[g].open_count > 0 || engine->now_ms - engine->groups[g].tainted_ms < CALM_MS))
             break;
         struct pick pick = select_verdict(engine, g, LAYER_ALL, (enum stream)stream);
+        enum sight sight = stream == STREAM_FAIL ? blind_review(engine, g, &pick) : SIGHT_SOME;
+        if (sight == SIGHT_NONE) judge_blind(engine, g, &pick);
+        if (sight != SIGHT_SOME) return;
+        if (engine->groups[g].blind) {
+            see_again(engine, g);
+            return;
+        }
         if (pick.choice != CHOICE_VERDICT && pick.choice != CHOICE_GUESS) continue;
         struct cause *same = cause_of_component(engine, engine->places[pick.place].component);
         if (same != NULL) {
