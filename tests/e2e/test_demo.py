@@ -19,6 +19,8 @@ class Case(SiteCase):
         inject()
         first = demo.wait_incident(20, lambda i: i["id"] not in before)
         demo.wait_webhook(first["id"], "opened")
+        # How probes end is known two seconds later: a fault repaired before would rightly be called slow.
+        demo.wait_incident(10, lambda i: i["id"] == first["id"] and i["mode"] in modes and i["mode"] != "not answering")
         repair()
         demo.wait_resolved(first["id"], 60)
         demo.wait_webhook(first["id"], "resolved")
