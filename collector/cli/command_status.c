@@ -13,7 +13,7 @@
 #include "common/timetext.h"
 
 #define WATCH_MS        1000
-#define GOOD_IN_ROW     30 /* probes after which a path counts */
+#define GOOD_IN_ROW     30 /* probes after which a path counts, where the engine does not say */
 #define EVIDENCE_SHOWN  5  /* of an incident; `faultline incident ID` shows all */
 #define RULED_OUT_SHOWN 3
 #define OBSERVERS_MAX   8
@@ -172,14 +172,18 @@ static void name_observers(const json_t *paths, const json_t *like, char *out, s
 static void print_unproven(const struct cli *cli, const json_t *paths)
 {
     size_t i, k, waiting = 0;
-    double good_least = GOOD_IN_ROW;
+    double good_least = 0, needed_least = 0; /* of the path with the longest way to go */
     json_t *path;
     json_array_foreach(paths, i, path)
     {
         if (!is_unproven(path)) continue;
         if (text_of(path, "reason")[0] == '\0') {
             double good = text_real(path, "good_in_row", 0);
-            if (good < good_least) good_least = good;
+            double needed = text_real(path, "good_needed", GOOD_IN_ROW);
+            if (waiting == 0 || needed - good > needed_least - good_least) {
+                good_least = good;
+                needed_least = needed;
+            }
             waiting++;
             continue;
         }
@@ -196,8 +200,8 @@ static void print_unproven(const struct cli *cli, const json_t *paths)
         if (text_of(path, "remedy")[0] != '\0') printf("            %s\n", text_of(path, "remedy"));
     }
     if (waiting > 0)
-        printf("  learning  %zu path%s, %.0f of %d good probes in a row\n", waiting, waiting == 1 ? "" : "s",
-            good_least, GOOD_IN_ROW);
+        printf("  learning  %zu path%s, %.0f of %.0f good probes in a row\n", waiting,
+            waiting == 1 ? "" : "s", good_least, needed_least);
 }
 
 static void print_services(const struct cli *cli, const json_t *services)

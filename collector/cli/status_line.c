@@ -6,6 +6,8 @@
 #include "collector/contract/words.h"
 #include "common/check.h"
 
+#define ANSWERED_WITHIN_MS 5000
+
 static int rank(const json_t *incident)
 {
     enum impact impact = IMPACT_NONE;
@@ -36,6 +38,11 @@ bool status_path_is_good(const json_t *path)
     return strcmp(text_of(json_object_get(path, "last"), "outcome"), "ok") == 0;
 }
 
+static bool is_connect(const json_t *path)
+{
+    return strcmp(text_of(path, "probe"), "tcp") == 0;
+}
+
 /* How many backends answer when asked directly, by the engine's word or by the paths to them. */
 static void count_backends(const json_t *service, size_t *up, size_t *all)
 {
@@ -48,10 +55,10 @@ static void count_backends(const json_t *service, size_t *up, size_t *all)
         json_array_foreach(json_object_get(service, "paths"), k, path)
         {
             if (strcmp(text_of(path, "entrance"), "backend") != 0 ||
-                strcmp(text_of(path, "target"), name) != 0 || strcmp(text_of(path, "probe"), "tcp") == 0)
+                strcmp(text_of(path, "target"), name) != 0 || is_connect(path))
                 continue;
             seen = true;
-            good |= status_path_is_good(path);
+            good |= status_path_is_good(path) && strcmp(text_of(path, "state"), "silent") != 0;
         }
         const char *word =
             text_of(backend, "verdict")[0] != '\0' ? text_of(backend, "verdict") : text_of(backend, "state");
@@ -61,27 +68,46 @@ static void count_backends(const json_t *service, size_t *up, size_t *all)
     }
 }
 
-/* Whether the way users come was good at every observer's last look. */
-static bool users_path_is_good(const json_t *services)
+/* Whether any observer got an answer the way users come, within the last seconds. A connect is an answer only
+ * where no page is asked for. */
+static bool users_are_answered(const json_t *service, int64_t now_ms)
 {
-    size_t i, k, seen = 0;
-    json_t *service, *path;
-    json_array_foreach(services, i, service) json_array_foreach(json_object_get(service, "paths"), k, path)
+    size_t i;
+    json_t *path;
+    bool pages = false, page = false, connect = false;
+    json_array_foreach(json_object_get(service, "paths"), i, path)
     {
         if (strcmp(text_of(path, "entrance"), "users") != 0) continue;
-        seen++;
-        if (!status_path_is_good(path)) return false;
+        if (!is_connect(path)) pages = true;
+        if (!status_path_is_good(path) ||
+            now_ms - text_time(json_object_get(path, "last"), "at") > ANSWERED_WITHIN_MS)
+            continue;
+        *(is_connect(path) ? &connect : &page) = true;
     }
-    return seen > 0;
+    return pages ? page : connect;
 }
 
-/* What the verdict says about the users of these services. */
-static const char *served(const json_t *services, const char *verdict)
+/* What may be said about the users of these services: never better than what was seen. */
+static void served(const json_t *services, const char *verdict, int64_t now_ms, char *out, size_t size)
 {
-    if (strcmp(verdict, "healthy") == 0) return "users served";
-    if (strcmp(verdict, "unproven") == 0)
-        return users_path_is_good(services) ? "users served, not everything proven yet" : "not proven yet";
-    return verdict[0] != '\0' ? verdict : "unknown";
+    size_t i, answered = 0, count = json_array_size(services);
+    json_t *service;
+    json_array_foreach(services, i, service) answered += users_are_answered(service, now_ms);
+    bool healthy = strcmp(verdict, "healthy") == 0;
+    if (answered == count && healthy)
+        snprintf(out, size, "users served");
+    else if (answered == count && strcmp(verdict, "unproven") == 0)
+        snprintf(out, size, "users served, not everything proven yet");
+    else if (answered == count)
+        snprintf(out, size, "users served, but %s", verdict[0] != '\0' ? verdict : "no verdict");
+    else if (answered > 0)
+        snprintf(out, size, "users of %zu served in the last %d s", answered, ANSWERED_WITHIN_MS / 1000);
+    else if (strcmp(verdict, "unproven") == 0)
+        snprintf(out, size, "not proven yet");
+    else if (healthy || verdict[0] == '\0')
+        snprintf(out, size, "unknown, no answer seen in the last %d s", ANSWERED_WITHIN_MS / 1000);
+    else
+        snprintf(out, size, "%s", verdict);
 }
 
 static const char *common_verdict(const json_t *services)
@@ -117,13 +143,17 @@ void status_line(const json_t *status, char *out, size_t size, enum text_colour 
     json_array_foreach(services, i, service) count_backends(service, &up, &all);
     const char *verdict = common_verdict(services);
     size_t count = json_array_size(services);
-    char name[128], backends[64] = "";
+    char name[128], backends[64] = "", words[128];
     snprintf(name, sizeof name, "%zu services", count);
     if (count == 1) snprintf(name, sizeof name, "%s", text_of(json_array_get(services, 0), "name"));
-    if (all > 0) snprintf(backends, sizeof backends, ", %zu of %zu backends", up, all);
-    *colour = text_state_colour(verdict);
+    served(services, verdict, text_time(status, "at"), words, sizeof words);
+    if (all > 0 && up == 0 && strncmp(words, "users served", 12) == 0)
+        snprintf(backends, sizeof backends, ", none of %zu backends seen directly", all);
+    else if (all > 0)
+        snprintf(backends, sizeof backends, ", %zu of %zu backends", up, all);
+    *colour = text_state_colour(strncmp(words, "unknown", 7) == 0 ? "unknown" : verdict);
     if (count == 0)
         snprintf(out, size, "no services configured, no open incident");
     else
-        snprintf(out, size, "%s: %s%s, no open incident", name, served(services, verdict), backends);
+        snprintf(out, size, "%s: %s%s, no open incident", name, words, backends);
 }

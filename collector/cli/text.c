@@ -155,8 +155,8 @@ enum text_colour text_state_colour(const char *state)
         enum text_colour colour;
     } rows[] = {{"healthy", TEXT_GREEN}, {"reporting", TEXT_GREEN}, {"resolved", TEXT_GREEN},
         {"open", TEXT_RED}, {"mitigated", TEXT_YELLOW}, {"unproven", TEXT_YELLOW},
-        {"suspicious", TEXT_YELLOW}, {"silent", TEXT_RED}, {"never", TEXT_YELLOW},
-        {"no incident", TEXT_GREEN}, {"unknown", TEXT_DIM}};
+        {"suspicious", TEXT_YELLOW}, {"recovering", TEXT_YELLOW}, {"redundancy lost", TEXT_YELLOW},
+        {"silent", TEXT_RED}, {"never", TEXT_YELLOW}, {"no incident", TEXT_GREEN}, {"unknown", TEXT_DIM}};
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         if (strcmp(rows[i].word, state) == 0) return rows[i].colour;
     return TEXT_RED;

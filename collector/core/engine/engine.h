@@ -100,12 +100,18 @@ void engine_snapshot(const struct engine *engine, struct buffer *out);
 int engine_restore(struct engine *engine, struct span snapshot, int64_t now_ms, struct error *err);
 
 /* What it thinks now, for `status`, `map` and the page:
- * {"at", "services": [{"name", "verdict": "healthy|unproven|suspicious|…", "backends": [...], "hops": [...],
- *  "observers": [...], "paths":
- * [{"observer","entrance","target","address","probe","state":"proven|unproven|silent",
- *  "good_in_row","p50_us","q99_us","late_after_ms","last": {"outcome","error","code","total_us","at"},
- *  "reason","remedy"}]}], "hosts": [{"name","state":"reporting|silent|never","last_heard"}], "incidents":
- * [open ones]} */
+ * {"at", "services": [{"name", "verdict", "backends":
+ * [{"name","state":"up|down|unknown|unproven|silent|draining| maintenance","balancer_says"}], "hops":
+ * [{"name","state","addresses"}], "observers": [...], "paths":
+ *  [{"observer","entrance","target","address","probe","state":"proven|unproven|blocked|silent",
+ *  "good_in_row","good_needed","p50_us","q99_us","late_after_ms","last":
+ * {"outcome","error","code","total_us","at"}, "reason","remedy"}]}], "hosts":
+ * [{"name","state":"reporting|silent|never|left out…","last_heard"}], "incidents": [open ones]} A verdict
+ * (and a hop's state) is what the last seconds showed at the way users come: "healthy" (proven, answered,
+ * nothing open), "redundancy lost" (answered, an incident that users do not feel), "suspicious" (some just
+ * failed), "failing" (nobody got an answer, no verdict yet), an incident's mode ("down", "hung", "errors",
+ * …), "recovering" (answered again, the incident not resolved yet), "unknown" (every observer is itself in
+ * doubt), "unproven", "silent". */
 json_t *engine_status(const struct engine *engine, int64_t now_ms);
 
 #endif

@@ -89,6 +89,23 @@ bool backend_answers(const struct engine *engine, uint32_t backend, bool *known)
     return good > bad;
 }
 
+bool path_in_doubt(const struct engine *engine, const struct path *path)
+{
+    static const bool of_the_observer[PLACE_KIND_COUNT] = {[PLACE_OBSERVER] = true,
+        [PLACE_EGRESS_USERS] = true,
+        [PLACE_EGRESS_HOPS] = true,
+        [PLACE_EGRESS_ALL] = true,
+        [PLACE_PATH_LB] = true,
+        [PLACE_PATH_LB_ADDRESS] = true,
+        [PLACE_PATH_BACKEND] = true,
+        [PLACE_PATH_SERVICE] = true};
+    for (uint32_t i = 0; i < path->cover_count; i++) {
+        const struct place *place = &engine->places[path->covers[i].place];
+        if (place->open && of_the_observer[place->kind] && path->covers[i].share == SHARE_FULL) return true;
+    }
+    return false;
+}
+
 static void look_at_entrance(const struct engine *engine, const struct cause *cause, struct impact_view *view)
 {
     for (uint32_t p = 0; p < engine->path_count; p++) {
@@ -98,14 +115,7 @@ static void look_at_entrance(const struct engine *engine, const struct cause *ca
         if (!engine->ways[path->way].proven || !path_fresh(engine, path)) continue;
         if (engine->hosts[path->host].left_out || !cause_touches_service(engine, cause, target->service))
             continue;
-        bool blamed = false; /* an observer that is itself in doubt sees nothing for the users */
-        for (uint32_t i = 0; i < path->cover_count && !blamed; i++) {
-            const struct place *place = &engine->places[path->covers[i].place];
-            blamed = place->open && place->kind >= PLACE_OBSERVER && place->kind != PLACE_BACKEND &&
-                     place->kind != PLACE_BACKENDS && place->kind != PLACE_ZONE &&
-                     place->kind != PLACE_SERVICE && path->covers[i].share == SHARE_FULL;
-        }
-        if (blamed) continue;
+        if (path_in_doubt(engine, path)) continue; /* it sees nothing for the users */
         const struct ending *newest = path_newest(path);
         if (newest == NULL) continue;
         view->all++;

@@ -312,7 +312,7 @@ struct engine {
     size_t burst_count, burst_room;
     struct engine_late_after *late;
     size_t late_count, late_room;
-    bool proved; /* since the last step */
+    bool proved;      /* since the last step */
     json_t *unplaced; /* of a snapshot: what belongs to parts not seen yet, by kind and key */
     uint64_t dropped;
 };
@@ -457,6 +457,8 @@ enum impact impact_of(struct engine *engine, struct cause *cause, struct impact_
 enum severity severity_of(
     const struct engine *engine, const struct cause *cause, const struct impact_view *view);
 bool cause_touches_service(const struct engine *engine, const struct cause *cause, uint32_t service);
+/* Whether an open incident blames the observer's side of it: an observer, its way out or the path itself. */
+bool path_in_doubt(const struct engine *engine, const struct path *path);
 bool backend_answers(const struct engine *engine, uint32_t backend, bool *known);
 void services_text(const struct engine *engine, const struct cause *cause, char *out, size_t size);
 

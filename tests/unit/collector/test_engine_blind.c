@@ -145,9 +145,73 @@ static void a_guess_becomes_clear_when_somebody_sees_again(void)
     world_free(world);
 }
 
+/* The verdict over the service, and the state of its balancer and of its first backend. */
+static bool status_is(const struct world *world, const char *verdict, const char *hop, const char *backend)
+{
+    json_t *status = engine_status(world->engine, world->now_ms);
+    const json_t *www = json_array_get(json_object_get(status, "services"), 0);
+    const char *v = json_string_value(json_object_get(www, "verdict"));
+    const char *h =
+        json_string_value(json_object_get(json_array_get(json_object_get(www, "hops"), 0), "state"));
+    const char *b =
+        json_string_value(json_object_get(json_array_get(json_object_get(www, "backends"), 0), "state"));
+    bool right = strcmp(v, verdict) == 0 && strcmp(h, hop) == 0 && strcmp(b, backend) == 0;
+    if (!right)
+        printf("\nat %.2f s: %s, %s, %s instead of %s, %s, %s\n",
+            (double)(world->now_ms - WORLD_START_MS) / 1000, v, h, b, verdict, hop, backend);
+    json_decref(status);
+    return right;
+}
+
+static void the_status_says_what_the_last_seconds_showed(void)
+{
+    struct world *world = world_new(shape(1, 3, false), 4);
+    CU_ASSERT(status_is(world, "silent", "silent", "silent"));
+    world_run(world, 3000);
+    CU_ASSERT(status_is(world, "unproven", "unproven", "unproven"));
+    world_run(world, 20000);
+    CU_ASSERT(status_is(world, "healthy", "healthy", "up"));
+    cut_all(world, true);
+    world_run(world, 8000);
+    CU_ASSERT(status_is(world, "unknown", "unknown", "unknown"));
+    cut_all(world, false);
+    world_run(world, 20000);
+    CU_ASSERT(status_is(world, "healthy", "healthy", "up"));
+    world->backend[0] = WORLD_REFUSES;
+    world->out_of_rotation[0] = true;
+    world_run(world, 12000);
+    CU_ASSERT(status_is(world, "redundancy lost", "healthy", "down"));
+    world->backend[0] = WORLD_FINE;
+    world->out_of_rotation[0] = false;
+    world_run(world, 30000);
+    for (uint32_t h = 0; h < 3; h++) world->probes_stop[h] = true;
+    world_run(world, 7000);
+    CU_ASSERT(status_is(world, "silent", "silent", "silent"));
+    world_free(world);
+}
+
+static void while_a_dead_balancer_comes_back_the_service_recovers(void)
+{
+    struct world *world = world_new(shape(3, 3, false), 5);
+    world_run(world, 20000);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 8000);
+    CU_ASSERT(status_is(world, "down", "down", "up"));
+    world->balancer[0] = WORLD_FINE;
+    world_run(world, 2500);
+    CU_ASSERT_EQUAL(world_count(world, STEP_RESOLVED, NULL), 0);
+    CU_ASSERT(status_is(world, "recovering", "recovering", "up"));
+    world_run(world, 10000);
+    CU_ASSERT(status_is(world, "healthy", "healthy", "up"));
+    world_free(world);
+}
+
 UNIT_MAIN("engine_blind",
     {"when nobody sees anything the likeliest place is told as a guess",
         when_nobody_sees_anything_the_likeliest_place_is_told_as_a_guess},
     {"a lasting guess about ourselves becomes a ticket and no page",
         a_lasting_guess_about_ourselves_becomes_a_ticket_and_no_page},
+    {"the status says what the last seconds showed", the_status_says_what_the_last_seconds_showed},
+    {"while a dead balancer comes back the service recovers",
+        while_a_dead_balancer_comes_back_the_service_recovers},
     {"a guess becomes clear when somebody sees again", a_guess_becomes_clear_when_somebody_sees_again})
