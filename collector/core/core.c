@@ -33,14 +33,15 @@ static const struct role_row {
     {"engine", engine_role_main, ENGINE_ROLE_CONTROL, 0},
     {"state", state_role_main, STATE_ROLE_CONTROL, 1},
 };
-#define PHASES 2
+#define PHASES        2
+#define TELL_AGAIN_MS 20
 
 struct role {
     const struct role_row *row;
     struct core *core;
     void *zmq, *control;
     pthread_t thread;
-    bool started;
+    bool started, told; /* told: the order to stop is on its way */
 };
 
 struct core {
@@ -128,14 +129,26 @@ int core_ended_fd(const struct core *core)
     return core->ended_fd;
 }
 
+/* A role that has not connected yet cannot be told: the order is given again until it is taken or the role is gone. */
+static bool role_stopped(struct role *role, int64_t until_mono_ms)
+{
+    if (!role->started) return true;
+    if (!role->told) role->told = zmq_send(role->control, "", 0, ZMQ_DONTWAIT) == 0;
+    int64_t soon_mono_ms = clock_mono_ms() + TELL_AGAIN_MS;
+    role_join(role, soon_mono_ms < until_mono_ms ? soon_mono_ms : until_mono_ms);
+    return !role->started;
+}
+
 static void stop_phase(struct core *core, int phase, int64_t until_mono_ms)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
-        if (core->roles[i].started && core->roles[i].row->phase == phase)
-            zmq_send(core->roles[i].control, "", 0, ZMQ_DONTWAIT);
-    for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
-        if (core->roles[i].started && core->roles[i].row->phase == phase)
-            role_join(&core->roles[i], until_mono_ms);
+    bool all;
+    do {
+        all = true;
+        for (size_t i = 0; i < ARRAY_COUNT(core->roles); i++)
+            if (core->roles[i].row != NULL && core->roles[i].row->phase == phase &&
+                !role_stopped(&core->roles[i], until_mono_ms))
+                all = false;
+    } while (!all && clock_mono_ms() < until_mono_ms);
 }
 
 int core_close(struct core *core)

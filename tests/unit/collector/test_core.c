@@ -568,6 +568,19 @@ static void a_newer_database_ends_the_process(void)
     end_world();
 }
 
+/* The order to stop comes before the threads have connected to where it is given. */
+static void it_ends_when_stopped_right_after_its_start(void)
+{
+    make_world();
+    for (int i = 0; i < 20; i++) {
+        start_core();
+        CU_ASSERT_EQUAL_FATAL(core_close(world.core), 0);
+    }
+    start_core();
+    open_ends();
+    end_world();
+}
+
 UNIT_MAIN("core",
     {"agents get plans of their own and are known", agents_get_plans_of_their_own_and_are_known},
     {"repeated frames are dropped and lost dictionaries asked for",
@@ -575,4 +588,5 @@ UNIT_MAIN("core",
     {"a dead balancer is told, recorded, and kept over a restart",
         a_dead_balancer_is_told_recorded_and_kept_over_a_restart},
     {"a database that cannot be opened is tried again", a_database_that_cannot_be_opened_is_tried_again},
-    {"a newer database ends the process", a_newer_database_ends_the_process})
+    {"a newer database ends the process", a_newer_database_ends_the_process},
+    {"it ends when stopped right after its start", it_ends_when_stopped_right_after_its_start})
