@@ -86,12 +86,12 @@ static int list_segments(struct server *s)
     DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
     if (directory == NULL) return errno;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        unsigned long long number;
+        /* What is no number is no segment either: its name does not come back. */
+        uint64_t number = strtoull(entry->d_name, NULL, 16);
         char name[32];
-        if (sscanf(entry->d_name, "%16llx.spool", &number) != 1) continue;
         segment_name(number, name);
-        uint64_t wide = number;
-        if (strcmp(name, entry->d_name) == 0) buffer_append(&s->result, span_of(&wide, sizeof wide), NULL);
+        if (strcmp(name, entry->d_name) == 0)
+            buffer_append(&s->result, span_of(&number, sizeof number), NULL);
     }
     closedir(directory);
     if (s->result.size > 0)

@@ -13,9 +13,7 @@
 #include "common/timetext.h"
 #include "proto/metrics.h"
 
-#define SERIES_WINDOW_MS                                                                                     \
-    (60 * 60 * INT64_C(1000)) /* /series tells what had a sample within the last hour                        \
-                               */
+#define SERIES_WINDOW_MS (60 * 60 * INT64_C(1000)) /* /series tells what had a sample by then */
 
 struct query {
     struct store_selector selector;
@@ -149,16 +147,11 @@ static int run_query(const struct web *web, const struct store_selector *selecto
     return outcome;
 }
 
-/* "device=vda,mount=/" as an object; a value may hold '=', names and separators may not. */
 static json_t *labels_object(const char *text)
 {
     json_t *labels = json_object();
-    while (*text != '\0') {
-        size_t length = strcspn(text, ","), name = strcspn(text, "=");
-        if (name < length)
-            json_object_setn_new(labels, text, name, json_stringn(text + name + 1, length - name - 1));
-        text += length + (text[length] == ',');
-    }
+    char name[LIMIT_LABEL_NAME_BYTES + 1], value[LIMIT_LABEL_VALUE_BYTES + 1];
+    while (store_label_next(&text, name, value)) json_object_set_new(labels, name, json_string(value));
     return labels;
 }
 

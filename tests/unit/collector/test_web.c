@@ -32,6 +32,7 @@
 extern char **environ;
 
 #define DEADLINE_MS 20000
+#define ODD_DEVICE  "a,b=c\\d" /* the store escapes what separates labels */
 
 /* ── Parts that need no process ── */
 
@@ -252,6 +253,14 @@ static void feed_store(struct bench *bench)
     series.times_ms = heads;
     series.ints = later;
     CU_ASSERT_EQUAL(case_send_series(&bench->store, 1, 2, &series), STORE_TAKEN);
+    series = (struct case_series){.id = 2,
+        .metric = "disk_writes_total",
+        .device = ODD_DEVICE,
+        .with_dict = true,
+        .times_ms = heads,
+        .ints = later,
+        .count = 2};
+    CU_ASSERT_EQUAL(case_send_series(&bench->store, 1, 3, &series), STORE_TAKEN);
     CU_ASSERT(case_commit(&bench->store));
 }
 
@@ -363,6 +372,23 @@ static void query_joins_files_and_memory(void)
         "/api/v1/query?metric=disk_reads_total&host=app2&from=2026-11-23T12:00:00Z&to=2026-11-23T12:00:10Z",
         200);
     CU_ASSERT_EQUAL(json_array_size(json_object_get(answer, "series")), 0); /* known, and silent */
+    json_decref(answer);
+    close_bench(&bench);
+}
+
+static void labels_come_as_the_agent_gave_them(void)
+{
+    struct bench bench;
+    open_bench(&bench, "");
+    json_t *answer = get_json(&bench,
+        "/api/v1/query?metric=disk_writes_total&label.device=a%2Cb%3Dc%5Cd&from=2026-11-23T12:00:00Z&"
+        "to=2026-11-23T12:01:00Z",
+        200);
+    CU_ASSERT_EQUAL_FATAL(json_array_size(json_object_get(answer, "series")), 1);
+    const json_t *labels =
+        json_object_get(json_array_get(json_object_get(answer, "series"), 0), "labels");
+    CU_ASSERT_EQUAL(json_object_size(labels), 1);
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(labels, "device")), ODD_DEVICE);
     json_decref(answer);
     close_bench(&bench);
 }
@@ -494,6 +520,7 @@ int main(int argc, char **argv)
         {"hostile text in errors stays JSON", hostile_text_in_errors_stays_json},
         {"answers what the contract says", answers_the_contract},
         {"a query joins sealed files and memory", query_joins_files_and_memory},
+        {"labels come as the agent gave them", labels_come_as_the_agent_gave_them},
         {"wrong questions are explained", wrong_questions},
         {"a silent role is 503 after 2 s, the rest answers", a_silent_role_is_503},
         {"/metrics satisfies promtool", metrics_satisfy_promtool},
