@@ -234,7 +234,10 @@ struct http *http_new(struct loop *loop, struct error *err)
 void http_free(struct http *http)
 {
     if (http == NULL) return;
-    while (http->transfers != NULL) transfer_free(http->transfers);
+    for (struct transfer *transfer = http->transfers, *next; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        transfer_free(transfer);
+    }
     curl_multi_cleanup(http->multi);
     loop_cancel(http->loop, &http->timer);
     free(http);

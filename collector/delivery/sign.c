@@ -19,6 +19,6 @@ void sign_webhook(const struct secret *secret, const char *id, int64_t timestamp
     CHECK(HMAC(EVP_sha256(), secret->bytes, (int)secret->size, signed_text.data, signed_text.size, digest,
               &size) != NULL);
     buffer_fini(&signed_text);
-    memcpy(out, "v1,", 3);
-    EVP_EncodeBlock((uint8_t *)out + 3, digest, (int)size);
+    int prefix = snprintf(out, SIGN_WEBHOOK_SIZE, "v1,");
+    EVP_EncodeBlock((uint8_t *)out + prefix, digest, (int)size);
 }

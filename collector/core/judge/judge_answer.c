@@ -22,6 +22,8 @@ static json_t *time_or_null(int64_t ms)
 static const struct presence *presence_of(const struct judge *judge, const char *host)
 {
     for (size_t i = 0; i < judge->presence_count; i++)
+        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) it thinks that an agent in the table may be
+        // NULL
         if (strcmp(judge->presence[i].name, host) == 0) return &judge->presence[i];
     return NULL;
 }

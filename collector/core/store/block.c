@@ -168,7 +168,7 @@ int block_encode(const struct block_column *columns, size_t count, struct buffer
     at = put_varint(at, count);
     const struct buffer *parts[] = {&writer.axes, &writer.entries, &writer.data};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-        memcpy(at, parts[i]->data, parts[i]->size);
+        if (parts[i]->size > 0) memcpy(at, parts[i]->data, parts[i]->size);
         at += parts[i]->size;
     }
     at = put_u64(at, XXH3_64bits(start, (size_t)(at - start)));

@@ -70,12 +70,8 @@ char *day_path(const char *directory, int64_t day)
 static bool day_of_name(const char *name, int64_t *day)
 {
     struct tm tm = {0};
-    int end = 0;
-    if (sscanf(name, "seconds-%4d-%2d-%2d.db%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3 ||
-        end != 21 || name[end] != '\0')
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
+    const char *end = strptime(name, "seconds-%Y-%m-%d.db", &tm);
+    if (end == NULL || *end != '\0' || end - name != sizeof "seconds-2026-01-01.db" - 1) return false;
     *day = floor_div((int64_t)timegm(&tm), DAY_MS / 1000);
     return true;
 }

@@ -31,12 +31,12 @@ static void writer_fini(struct heads_writer *writer)
 
 static int put_text(struct buffer *out, const char *text, struct error *err)
 {
-    size_t size = strlen(text);
-    uint8_t *room = buffer_reserve(out, size + VARINT_BYTES_MAX, err);
+    struct span bytes = span_text(text);
+    uint8_t *room = buffer_reserve(out, bytes.size + VARINT_BYTES_MAX, err);
     if (room == NULL) return -1;
-    uint8_t *end = put_varint(room, size);
-    memcpy(end, text, size);
-    out->size += (size_t)(end - room) + size;
+    uint8_t *end = put_varint(room, bytes.size);
+    memcpy(end, bytes.data, bytes.size);
+    out->size += (size_t)(end - room) + bytes.size;
     return 0;
 }
 

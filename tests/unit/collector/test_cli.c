@@ -204,11 +204,11 @@ static void query_passes_everything_on(void)
     api_start(&api, recorded);
     struct program_result got = RUN(&api, "query", "disk_reads_total", "--host", "app 1&x", "--from", "-10m",
         "--to=now", "--step", "10s", "--agg", "rate", "--label", "device=v=d,a", "--format", "json");
+    api_stop(&api); /* its thread wrote the query */
     CU_ASSERT_EQUAL(got.code, 0);
     CU_ASSERT_STRING_EQUAL(api.query,
         "metric=disk_reads_total&host=app 1&x&from=-10m&to=now&step=10s&agg=rate&label.device=v=d,a");
     program_result_fini(&got);
-    api_stop(&api);
 }
 
 static void wrong_usage(void)

@@ -279,7 +279,7 @@ static void what_engine_and_store_send_goes_to_the_newest_connection(void)
     struct buffer frame = {0};
     CU_ASSERT_EQUAL_FATAL(wire_encode_from_collector(&message, &frame, NULL), 0);
     struct role_header header = role_header_of(ROLE_SEND, WALL_MS);
-    strcpy(header.key, site->agents[0].public_key);
+    snprintf(header.key, sizeof header.key, "%s", site->agents[0].public_key);
     UNTIL(site, role_send(out, NULL, &header, buffer_span(&frame), span_of(NULL, 0), NULL) == 0);
     UNTIL(site, heard(second, WIRE_NEED_DICT));
     CU_ASSERT_FALSE(heard(first, WIRE_NEED_DICT));

@@ -37,7 +37,7 @@ static struct role_header header_for_test(uint64_t number)
 {
     struct role_header header = role_header_of(ROLE_NOTE, 1795400000123);
     header.number = number;
-    strcpy(header.host, "app1");
+    snprintf(header.host, sizeof header.host, "app1");
     return header;
 }
 

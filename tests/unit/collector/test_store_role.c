@@ -104,8 +104,8 @@ static void send_message(const struct wire_from_agent *message)
     struct buffer frame = {0};
     struct error err = {0};
     struct role_header header = role_header_of(ROLE_FRAME, clock_wall_ms());
-    strcpy(header.key, KEY);
-    strcpy(header.host, "app1");
+    snprintf(header.key, sizeof header.key, "%s", KEY);
+    snprintf(header.host, sizeof header.host, "app1");
     CU_ASSERT_FATAL(wire_encode_from_agent(message, &frame, &err) == 0);
     CU_ASSERT_FATAL(wait_for(t.data_out, ZMQ_POLLOUT));
     CU_ASSERT_FATAL(role_send(t.data_out, NULL, &header, buffer_span(&frame), (struct span){0}, &err) == 0);
