@@ -61,8 +61,6 @@ void engine_replace_model(struct engine *engine, const struct model *model, int6
 {
     engine->now_ms = now_ms;
     json_t *memory = snapshot_json(engine);
-    /* Ways of the last snapshot that have not been seen again are still remembered. */
-    json_object_update_missing(json_object_get(memory, "ways"), engine->unplaced);
     tear_down(engine);
     struct engine kept = *engine;
     memset(engine, 0, sizeof *engine);

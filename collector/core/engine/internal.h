@@ -312,8 +312,9 @@ struct engine {
     size_t burst_count, burst_room;
     struct engine_late_after *late;
     size_t late_count, late_room;
-    bool proved;      /* since the last step */
-    json_t *unplaced; /* of a snapshot: what belongs to parts not seen yet, by kind and key */
+    bool proved;         /* since the last step */
+    json_t *unplaced;    /* of a snapshot: what belongs to parts not seen yet, by kind and key */
+    int64_t unplaced_ms; /* since when */
     uint64_t dropped;
 };
 

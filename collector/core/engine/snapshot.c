@@ -9,7 +9,8 @@
 #include "common/check.h"
 
 #define SNAPSHOT_VERSION 1
-#define SILENCE_GRACE_MS 60000 /* after a start agents come back with a delay of their own */
+#define UNPLACED_MS      600000 /* who does not come back within this has to prove itself again */
+#define SILENCE_GRACE_MS 60000  /* after a start agents come back with a delay of their own */
 
 static json_t *number(int64_t value)
 {
@@ -137,10 +138,14 @@ json_t *snapshot_json(const struct engine *engine)
             json_array_append_new(
                 flaps, json_pack("[s, I, i]", engine->flaps[i].component,
                            (json_int_t)engine->flaps[i].resolved_ms, (int)engine->flaps[i].count));
+    json_t *ways = ways_json(engine);
+    /* Ways of the last snapshot that have not been seen again are still remembered: those who observe come
+     * back one after the other, and the next restart may be near. */
+    if (engine->now_ms - engine->unplaced_ms < UNPLACED_MS)
+        json_object_update_missing(ways, engine->unplaced);
     json_t *all = json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SNAPSHOT_VERSION,
-        "last_number", (json_int_t)engine->last_number, "pools", pools_json(engine), "ways",
-        ways_json(engine), "causes", causes_json(engine), "hosts", hosts, "backends", backends, "balancers",
-        balancers, "flaps", flaps);
+        "last_number", (json_int_t)engine->last_number, "pools", pools_json(engine), "ways", ways, "causes",
+        causes_json(engine), "hosts", hosts, "backends", backends, "balancers", balancers, "flaps", flaps);
     CHECK(all != NULL);
     return all;
 }
@@ -292,6 +297,7 @@ void snapshot_apply(struct engine *engine, json_t *snapshot)
     apply_parts(engine, snapshot);
     json_decref(engine->unplaced);
     engine->unplaced = json_incref(json_object_get(snapshot, "ways"));
+    engine->unplaced_ms = engine->now_ms;
     causes_reattach(engine);
 }
 

@@ -348,6 +348,32 @@ static void a_restart_of_a_quiet_site_opens_nothing(void)
     }
 }
 
+static size_t count_unproven(struct world *world)
+{
+    size_t count = 0, s, p;
+    json_t *status = engine_status(world->engine, world->now_ms), *service, *path;
+    json_array_foreach(json_object_get(status, "services"), s, service)
+        json_array_foreach(json_object_get(service, "paths"), p, path) count +=
+        strcmp(json_string_value(json_object_get(path, "state")), "unproven") == 0;
+    json_decref(status);
+    return count;
+}
+
+/* Killed again while only one observer is back: the proof of the others is not forgotten. */
+static void restarts_that_follow_each_other_keep_every_proof(void)
+{
+    struct world *world = healthy_world(18);
+    CU_ASSERT_EQUAL(count_unproven(world), 0);
+    world_restart(world, 2000);
+    for (uint32_t h = 1; h < world->model->host_count; h++) world->agent_dead[h] = true;
+    world_run(world, 3000);
+    world_restart(world, 2000);
+    memset(world->agent_dead, 0, sizeof world->agent_dead);
+    world_run(world, 4000);
+    CU_ASSERT_EQUAL(count_unproven(world), 0);
+    world_free(world);
+}
+
 static void a_new_plan_keeps_what_is_known(void)
 {
     struct world *world = healthy_world(17);
@@ -517,6 +543,7 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
     {"a restart keeps incidents, numbers and what was learned",
         a_restart_keeps_incidents_numbers_and_what_was_learned},
     {"a restart of a quiet site opens nothing", a_restart_of_a_quiet_site_opens_nothing},
+    {"restarts that follow each other keep every proof", restarts_that_follow_each_other_keep_every_proof},
     {"a new plan keeps what is known", a_new_plan_keeps_what_is_known},
     {"a damaged snapshot leaves the engine as new", a_damaged_snapshot_leaves_the_engine_as_new},
     {"numbers go on from the last one used", numbers_go_on_from_the_last_one_used},
