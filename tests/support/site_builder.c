@@ -24,6 +24,7 @@ struct site_builder {
     uint32_t name_count;
     uint32_t target_room;
     bool pages_only;
+    uint32_t through_ms; /* 0: each second like everything else */
 };
 
 struct site_builder *builder_new(void)
@@ -147,6 +148,11 @@ void builder_without_health(struct site_builder *site, uint32_t service)
     site->more[service].no_health = true;
 }
 
+void builder_through_every(struct site_builder *site, uint32_t interval_ms)
+{
+    site->through_ms = interval_ms;
+}
+
 void builder_pages_only(struct site_builder *site)
 {
     site->pages_only = true;
@@ -203,13 +209,18 @@ static void add_hop_targets(struct site_builder *site, uint32_t service, uint32_
         t->balancer = s->hops[i];
         t->hop = i;
         t->address = address;
+        if (kinds[k] == PROBE_HTTP && site->through_ms > 0) t->wire.interval_ms = site->through_ms;
     }
 }
 
 static void add_service_targets(struct site_builder *site, uint32_t service)
 {
     const struct model_service *s = &site->model.services[service];
-    add_target(site, service, ENTRANCE_USERS, PROBE_HTTP, s->name);
+    struct model_target *users = add_target(site, service, ENTRANCE_USERS, PROBE_HTTP, s->name);
+    if (site->through_ms > 0) {
+        users->wire.interval_ms = site->through_ms;
+        add_target(site, service, ENTRANCE_USERS, PROBE_TCP, s->name);
+    }
     for (uint32_t i = 0; i < s->hop_count && !site->pages_only; i++) {
         uint32_t b = s->hops[i];
         if (site->address_count[b] == 0) add_hop_targets(site, service, i, "");

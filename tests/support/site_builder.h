@@ -32,6 +32,9 @@ void builder_without_health(struct site_builder *site, uint32_t service);
 /* Only the page as users come and the page of each backend: the matrix of the simulations. */
 void builder_pages_only(struct site_builder *site);
 
+/* Pages as users come and through each hop at this interval, with a connect a second beside each of them. */
+void builder_through_every(struct site_builder *site, uint32_t interval_ms);
+
 /* Makes the targets (1 s each) and hands out the model, which belongs to the builder and may still be changed
  * by the test. Call once, last. */
 struct model *builder_model(struct site_builder *site);

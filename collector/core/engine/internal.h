@@ -43,6 +43,8 @@
 #define LATE_AFTER_MIN_MS     300
 #define LATE_AFTER_MAX_MS     2000
 #define LATE_LEARNED_OUTCOMES 60
+#define LATE_YOUNG_OUTCOMES   10 /* from here to there: ten times the longest so far */
+#define LATE_YOUNG_MIN_MS     500
 #define SLOW_LEARNED_OUTCOMES 600
 #define SLOW_LEARNED_MS       (20 * 3600 * 1000LL) /* of clean time: the daily load has been seen */
 #define RATE_KNOWN_OUTCOMES   2000 /* of a pool, until its usual failure rate is taken as known */

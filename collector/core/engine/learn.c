@@ -89,11 +89,13 @@ void pool_update_quantiles(struct engine *engine, struct pool *pool)
 {
     (void)engine;
     pool->fresh = 0;
-    if (pool->outcomes < LATE_LEARNED_OUTCOMES) return;
-    pool->q99_us = quantile_us(pool, .99);
+    if (pool->outcomes < LATE_YOUNG_OUTCOMES) return;
+    bool young = pool->outcomes < LATE_LEARNED_OUTCOMES;
+    pool->q99_us = quantile_us(pool, .99); /* of a young pool the longest, which is far from its q99 */
     pool->median_us = quantile_us(pool, .5);
-    int64_t late = 6 * pool->q99_us / 1000;
-    if (late < LATE_AFTER_MIN_MS) late = LATE_AFTER_MIN_MS;
+    int64_t late = (young ? 10 : 6) * pool->q99_us / 1000;
+    int64_t least = young ? LATE_YOUNG_MIN_MS : LATE_AFTER_MIN_MS;
+    if (late < least) late = least;
     if (late > LATE_AFTER_MAX_MS) late = LATE_AFTER_MAX_MS;
     pool->late_after_ms = (uint32_t)late;
 }
@@ -108,7 +110,8 @@ void pool_add_latency(struct engine *engine, struct pool *pool, int64_t total_us
         for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) pool->outcomes += pool->histogram[i] /= 2;
     }
     /* Often while young, then each percent of what is known. */
-    if (pool->outcomes == LATE_LEARNED_OUTCOMES || pool->fresh > 20 + pool->outcomes / 100)
+    if (pool->outcomes == LATE_YOUNG_OUTCOMES || pool->outcomes == LATE_LEARNED_OUTCOMES ||
+        pool->fresh > 20 + pool->outcomes / 100)
         pool_update_quantiles(engine, pool);
 }
 
