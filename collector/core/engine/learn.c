@@ -109,9 +109,8 @@ void pool_add_latency(struct engine *engine, struct pool *pool, int64_t total_us
         pool->outcomes = 0;
         for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) pool->outcomes += pool->histogram[i] /= 2;
     }
-    /* Often while young, then each percent of what is known. */
-    if (pool->outcomes == LATE_YOUNG_OUTCOMES || pool->outcomes == LATE_LEARNED_OUTCOMES ||
-        pool->fresh > 20 + pool->outcomes / 100)
+    /* Each time while young, then each percent of what is known. */
+    if (pool->outcomes <= LATE_LEARNED_OUTCOMES || pool->fresh > 20 + pool->outcomes / 100)
         pool_update_quantiles(engine, pool);
 }
 

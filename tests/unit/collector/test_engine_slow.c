@@ -25,12 +25,15 @@ static void lateness_follows_the_latency_within_its_bounds(void)
 {
     static const struct {
         int64_t us;
-        int64_t late_ms_min, late_ms_max;
-    } rows[] = {{2000, 300, 300}, {100000, 580, 640}, {900000, 2000, 2000}};
+        int64_t young_ms_min, young_ms_max, late_ms_min, late_ms_max;
+    } rows[] = {{2000, 500, 500, 300, 300}, {100000, 970, 1050, 580, 640}, {900000, 2000, 2000, 2000, 2000}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pool pool = {.late_after_ms = 2000};
-        for (int k = 0; k < 59; k++) pool_add_latency(NULL, &pool, rows[i].us);
+        for (int k = 0; k < 9; k++) pool_add_latency(NULL, &pool, rows[i].us);
         CU_ASSERT(pool_late_after_ms(&pool) == 2000); /* too few */
+        for (int k = 0; k < 50; k++) pool_add_latency(NULL, &pool, rows[i].us);
+        CU_ASSERT(pool_late_after_ms(&pool) >= rows[i].young_ms_min);
+        CU_ASSERT(pool_late_after_ms(&pool) <= rows[i].young_ms_max);
         for (int k = 0; k < 500; k++) pool_add_latency(NULL, &pool, rows[i].us);
         CU_ASSERT(pool_late_after_ms(&pool) >= rows[i].late_ms_min);
         CU_ASSERT(pool_late_after_ms(&pool) <= rows[i].late_ms_max);
