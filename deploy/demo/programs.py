@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -23,10 +24,16 @@ def die_with_parent():
 
 
 def free_port():
-    """A TCP port on loopback that nobody uses now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A TCP port on loopback that nobody uses now. Below the range that the kernel gives to outgoing connections, or one
+    of them could take it before it is listened on; at random, so that demos side by side do not meet."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for(what, condition, seconds, every=0.05):
