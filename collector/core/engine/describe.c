@@ -1,6 +1,5 @@
-/* The words of an incident: headline, evidence with its numbers, symptoms, what was ruled out and why. */
-#include <inttypes.h>
-#include <math.h>
+/* The words of an incident: headline, what was ruled out and why, symptoms, advice; evidence.c has the
+ * numbers. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +18,7 @@ struct counts {
     int64_t direct_us;
 };
 
-static int64_t window_start(const struct engine *engine, const struct cause *cause)
+int64_t cause_window_start_ms(const struct engine *engine, const struct cause *cause)
 {
     int64_t since = engine->now_ms - MODE_WINDOW_MS;
     return since > cause->incident.onset_ms ? since : cause->incident.onset_ms;
@@ -29,7 +28,7 @@ static int64_t window_start(const struct engine *engine, const struct cause *cau
 static void count_through(
     const struct engine *engine, const struct cause *cause, uint32_t place, struct counts *counts)
 {
-    int64_t since = window_start(engine, cause);
+    int64_t since = cause_window_start_ms(engine, cause);
     for (uint32_t p = 0; p < engine->path_count; p++) {
         const struct path *path = &engine->paths[p];
         const struct model_target *target = &engine->model->targets[path->target];
@@ -225,174 +224,11 @@ static void headline_of(
     }
 }
 
-/* ---- evidence ---- */
-
-struct entrance_words {
-    enum model_entrance entrance;
-    enum probe_kind probe;
-    const char *text;
-};
-static const struct entrance_words entrance_words[] = {
-    {ENTRANCE_USERS, PROBE_HTTP, "as users come"},
-    {ENTRANCE_HOP, PROBE_HTTP, "at the hop"},
-    {ENTRANCE_HOP, PROBE_TCP, "connecting to the hop"},
-    {ENTRANCE_BACKEND, PROBE_HTTP, "directly at"},
-    {ENTRANCE_BACKEND, PROBE_TCP, "connecting to"},
-    {ENTRANCE_HEALTH, PROBE_HTTP, "health URL of"},
-    {ENTRANCE_REFERENCE, PROBE_HTTP, "reference"},
-};
-
-static const char *entrance_text(const struct model_target *target)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(entrance_words); i++)
-        if (entrance_words[i].entrance == target->entrance && entrance_words[i].probe == target->probe)
-            return entrance_words[i].text;
-    return "";
-}
-
-/* One line a target: how its probes of the last seconds ended. */
-static void evidence_of_target(struct engine *engine, struct cause *cause, uint32_t t, int64_t since)
-{
-    const struct model_target *target = &engine->model->targets[t];
-    struct tally tally = {0};
-    uint32_t observers = 0;
-    for (uint32_t p = 0; p < engine->path_count; p++) {
-        const struct path *path = &engine->paths[p];
-        if (path->target != t || !engine->ways[path->way].proven) continue;
-        uint32_t before = tally_all(&tally);
-        tally_path(path, since, &tally);
-        if (tally_all(&tally) > before) observers++;
-    }
-    uint32_t all = tally_all(&tally);
-    if (all == 0) return;
-    char how[96] = "";
-    if (tally.failed + tally.nothing > 0 && tally.error == PROBE_ERROR_STATUS)
-        snprintf(how, sizeof how, ": status %u", tally.code);
-    else if (tally.failed + tally.nothing > 0)
-        snprintf(how, sizeof how, ": %s", probe_error_phrase(tally.error));
-    else if (tally.open + tally.slow > 0)
-        snprintf(how, sizeof how, ": late after %" PRId64 " ms",
-            pool_late_after_ms(&engine->pools[engine->target_pool[t]]));
-    incident_add_evidence(&cause->incident,
-        target->entrance == ENTRANCE_BACKEND || target->entrance == ENTRANCE_HEALTH ? target->name : "",
-        "probe", tally.ok, all, "%s %s: %u of %u good from %u observer%s%s", entrance_text(target),
-        target->name, tally.ok, all, observers, observers == 1 ? "" : "s", how);
-    struct incident_evidence *fact = &cause->incident.evidence[cause->incident.evidence_count - 1];
-    fact->from_ms = since;
-    fact->to_ms = engine->now_ms;
-}
-
-static bool target_matters(const struct engine *engine, const struct cause *cause, uint32_t t)
-{
-    const struct model_target *target = &engine->model->targets[t];
-    if (target->entrance == ENTRANCE_STATS) return false;
-    if (target->service != MODEL_NONE && cause_touches_service(engine, cause, target->service)) return true;
-    for (uint32_t g = 0; g < cause->ground_count; g++) {
-        if (cause->grounds[g].place == MODEL_NONE) continue;
-        for (uint32_t p = 0; p < engine->path_count; p++)
-            if (engine->paths[p].target == t && place_covers_path(engine, cause->grounds[g].place, p))
-                return true;
-    }
-    return false;
-}
-
-static void evidence_of_paths(struct engine *engine, struct cause *cause)
-{
-    /* Before anything has come in since the onset, the seconds before speak. */
-    int64_t since = window_start(engine, cause);
-    static const enum model_entrance order[] = {
-        ENTRANCE_USERS, ENTRANCE_HOP, ENTRANCE_BACKEND, ENTRANCE_HEALTH, ENTRANCE_REFERENCE};
-    for (size_t o = 0; o < ARRAY_COUNT(order); o++)
-        for (uint32_t t = 0; t < engine->model->target_count; t++) {
-            if (cause->incident.evidence_count >= INCIDENT_EVIDENCE_MAX - 3) return;
-            if (engine->model->targets[t].entrance == order[o] && target_matters(engine, cause, t))
-                evidence_of_target(engine, cause, t, since);
-        }
-}
-
-static void evidence_of_balancer(struct engine *engine, struct cause *cause)
-{
-    uint32_t said[BALANCER_SAYS_MAINTENANCE + 1] = {0}, all = 0;
-    for (uint32_t b = 0; b < engine->model->backend_count; b++) {
-        if (!cause_touches_service(engine, cause, engine->model->backends[b].service)) continue;
-        said[engine->backends[b].said]++;
-        if (engine->backends[b].said != BALANCER_SAYS_NOTHING) all++;
-    }
-    if (all > 0)
-        incident_add_evidence(&cause->incident, "", "balancer_server_state", said[BALANCER_SAYS_UP], all,
-            "the balancer itself says: %u up, %u down, %u draining or in maintenance", said[BALANCER_SAYS_UP],
-            said[BALANCER_SAYS_DOWN], said[BALANCER_SAYS_DRAINING] + said[BALANCER_SAYS_MAINTENANCE]);
-}
-
-/* What cannot be told apart, and what would tell. */
-static void evidence_of_blindness(struct cause *cause)
-{
-    struct incident *i = &cause->incident;
-    const char *site = strchr(i->component, ':');
-    site = site != NULL ? site + 1 : "";
-    switch (i->kind) {
-    case COMPONENT_EGRESS:
-        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
-            "no observer gets any answer and all are at %s: its way out cannot be told from %s", site,
-            i->runner_up);
-        incident_add_evidence(i, "", "", NAN, NAN,
-            "an observer at another site, or references for this one (sites.%s.references), would tell",
-            site);
-        break;
-    case COMPONENT_OBSERVER:
-        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
-            "it gets no answer at all and no other observer can tell: it, its way out and %s cannot be told "
-            "apart",
-            i->runner_up);
-        incident_add_evidence(i, "", "", NAN, NAN,
-            "a second observer at another site, or references for the site of %s, would tell", site);
-        break;
-    default:
-        incident_add_evidence(i, i->runner_up, "", i->posterior, NAN,
-            "no observer gets any answer, from %s as little as from %s: what they share has failed, or both "
-            "have",
-            i->component, i->runner_up[0] != '\0' ? i->runner_up : "the others");
-        incident_add_evidence(
-            i, "", "", NAN, NAN, "an agent on one of the servers or on the balancer's host would tell");
-        break;
-    }
-}
-
-static void evidence_of_vantage(struct engine *engine, struct cause *cause)
-{
-    if (cause->single)
-        incident_add_evidence(&cause->incident, "", "", NAN, NAN,
-            "only one observer sees it: what it probes and the path to it cannot be told apart");
-    if (cause->alive)
-        incident_add_evidence(&cause->incident, cause->incident.component, "", NAN, NAN,
-            "its health URL answers: the server lives, its workers or something that it calls do not");
-    if (cause->blind)
-        evidence_of_blindness(cause);
-    else if (cause->guess)
-        incident_add_evidence(&cause->incident, cause->incident.runner_up, "", cause->incident.posterior, NAN,
-            "cannot be told from %s with the paths that are proven", cause->incident.runner_up);
-    /* The provider of all observers, if they share a known one. */
-    const char *provider = NULL;
-    for (uint32_t s = 0; s < engine->model->service_count; s++) {
-        if (!cause_touches_service(engine, cause, s)) continue;
-        const struct model_service *service = &engine->model->services[s];
-        for (uint32_t i = 0; i < service->observer_count; i++) {
-            uint32_t site = engine->model->hosts[service->observers[i]].site;
-            const char *its = site != MODEL_NONE ? engine->model->sites[site].provider : "";
-            if (its[0] == '\0' || (provider != NULL && strcmp(provider, its) != 0)) return;
-            provider = its;
-        }
-    }
-    if (provider != NULL)
-        incident_add_evidence(&cause->incident, "", "", NAN, NAN,
-            "every observer is at provider %s: how users come from elsewhere is not seen", provider);
-}
-
 /* ---- what was ruled out ---- */
 
 static void rule_out(struct engine *engine, struct cause *cause, const struct place *place)
 {
-    int64_t since = window_start(engine, cause);
+    int64_t since = cause_window_start_ms(engine, cause);
     const struct group *group = &engine->groups[place->group];
     for (uint32_t i = 0; i < group->place_count; i++) {
         if (cause->incident.ruled_out_count == INCIDENT_RULED_OUT_MAX) return;
@@ -461,11 +297,8 @@ static void describe_matrix(struct engine *engine, struct cause *cause)
     if (place->kind == PLACE_BACKEND) count_backend(engine, place->backend, &counts);
     if (incident->state == INCIDENT_STATE_RESOLVED) return; /* the words of the fault stay */
     headline_of(engine, cause, place, &counts);
-    incident->evidence_count = 0;
     incident->ruled_out_count = 0;
-    evidence_of_paths(engine, cause);
-    evidence_of_balancer(engine, cause);
-    evidence_of_vantage(engine, cause);
+    evidence_collect(engine, cause);
     rule_out(engine, cause, place);
 }
 

@@ -134,6 +134,7 @@ struct way {
     enum model_entrance entrance;
     uint32_t thing; /* balancer, backend, or the target of a reference */
     uint32_t good_in_row;
+    uint32_t good; /* ever; of pages or health answers */
     bool proven;
     uint32_t blocked_in_row;
     char address[ADDRESS_SIZE];
@@ -266,6 +267,7 @@ struct cause {
     bool single; /* one observer sees it */
     bool guess;  /* without a lead */
     bool blind;  /* … since nobody sees anything */
+    bool inside; /* about the way users come, seen from the site's own provider only */
     bool alive;  /* a backend whose health URL answers */
     bool behind; /* pages fail on all backends, health does not: the cause lies behind the applications */
     enum impact told_impact;
@@ -467,6 +469,13 @@ void services_text(const struct engine *engine, const struct cause *cause, char 
 
 /* describe.c */
 void describe(struct engine *engine, struct cause *cause, const struct impact_view *view);
+
+/* The last seconds, at most back to its onset: what evidence is read from. */
+int64_t cause_window_start_ms(const struct engine *engine, const struct cause *cause);
+
+/* evidence.c */
+void evidence_collect(struct engine *engine, struct cause *cause);
+const char *provider_of_all(const struct engine *engine, const struct cause *cause);
 
 /* hosts.c */
 void hosts_step(struct engine *engine);

@@ -265,6 +265,8 @@ static void note_way(struct engine *engine, struct path *path, const struct prob
         way->bad_in_row = 0;
         if (!path->shallow) way->blocked_in_row = 0;
         if (way->good_in_row < UINT32_MAX) way->good_in_row++;
+        bool speaks_for_all = !path->shallow || way->entrance == ENTRANCE_HEALTH;
+        if (speaks_for_all && way->good < UINT32_MAX) way->good++;
         if (!way->proven && proves_itself(engine, way)) {
             way->proven = true;
             engine->stale = engine->proved = true;

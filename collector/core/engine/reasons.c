@@ -6,6 +6,8 @@
 #include "collector/core/engine/internal.h"
 #include "common/check.h"
 
+#define WORKED_GOOD 10 /* good outcomes by which address, port and scheme are shown to be right */
+
 enum subject { ANY, BALANCER, BACKEND, REFERENCE, ENTRANCE };
 
 struct reason {
@@ -129,6 +131,12 @@ bool reason_for(const struct engine *engine, const struct path *path, char *reas
     if (way->last_bad.start_ms == 0 || (way->proven && way->blocked_in_row == 0)) return false;
     if (way->good_in_row >= 5 && way->good_in_row > way->bad_in_row)
         return false; /* on its way to be proven */
+    if (way->good >= WORKED_GOOD) {
+        /* Its line of the config is right: no remedy. */
+        snprintf(reason, reason_size, "%s worked before and fails now: %s",
+            engine->model->targets[path->target].name, probe_error_phrase(way->last_bad.error));
+        return true;
+    }
     enum subject subject = subject_of(&engine->model->targets[path->target]);
     for (size_t i = 0; i < ARRAY_COUNT(reasons); i++) {
         const struct reason *row = &reasons[i];

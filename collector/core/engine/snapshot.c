@@ -98,14 +98,14 @@ static json_t *causes_json(const struct engine *engine)
                              "recovered", (int)ground->recovered, "sum", ground->recovery));
         }
         json_array_append_new(
-            all, json_pack("{s:i, s:o, s:o, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b}", "source",
+            all, json_pack("{s:i, s:o, s:o, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "source",
                      (int)cause->source, "incident", incident_to_json(&cause->incident), "grounds", grounds,
                      "silent_host",
                      cause->silent_host != MODEL_NONE ? engine->model->hosts[cause->silent_host].name : "",
                      "recovered_ms", (json_int_t)cause->recovered_ms, "hold_ms", (json_int_t)cause->hold_ms,
                      "warn_only", (int)cause->warn_only, "hurt_users", (int)cause->hurt_users, "single",
                      (int)cause->single, "guess", (int)cause->guess, "behind", (int)cause->behind, "blind",
-                     (int)cause->blind));
+                     (int)cause->blind, "inside", (int)cause->inside));
     }
     return all;
 }
@@ -244,6 +244,7 @@ static void apply_causes(struct engine *engine, const json_t *all)
         cause->guess = json_is_true(json_object_get(one, "guess"));
         cause->behind = json_is_true(json_object_get(one, "behind"));
         cause->blind = json_is_true(json_object_get(one, "blind"));
+        cause->inside = json_is_true(json_object_get(one, "inside"));
         cause->told_impact = cause->incident.impact;
         cause->told_mode = cause->incident.mode;
         cause->told_severity = cause->incident.severity;

@@ -21,7 +21,7 @@ void cause_set_confidence(struct cause *cause, double posterior)
     if (cause->guess) incident->confidence = CONFIDENCE_LOW;
     /* One server whose health URL answers while its pages do not may only be the first to feel what it calls.
      */
-    if ((cause->single || cause->alive) && incident->confidence == CONFIDENCE_HIGH)
+    if ((cause->single || cause->alive || cause->inside) && incident->confidence == CONFIDENCE_HIGH)
         incident->confidence = CONFIDENCE_MEDIUM;
 }
 
@@ -93,6 +93,8 @@ static void take_pick(struct engine *engine, struct cause *cause, const struct p
     const struct place *place = &engine->places[pick->place];
     cause->guess = pick->choice == CHOICE_GUESS;
     cause->blind = pick->blind;
+    cause->inside =
+        place_infos[place->kind].component == COMPONENT_LB && provider_of_all(engine, cause) != NULL;
     uint32_t viewers = place_viewers(engine, pick->place);
     bool path = (place->kind >= PLACE_PATH_LB && place->kind <= PLACE_PATH_SERVICE) ||
                 place->kind == PLACE_LBNET_BACKEND;

@@ -333,6 +333,79 @@ static void what_is_proven_still_judges(void)
     world_free(world);
 }
 
+/* A server that dies before its health URL has proven itself needs no other address or port. */
+static void what_worked_before_is_given_no_remedy(void)
+{
+    struct world *world = world_new(builder_simple(1, 3, false), 8);
+    const struct model *m = world->model;
+    uint32_t page = builder_target(m, 0, ENTRANCE_BACKEND, 0, PROBE_HTTP);
+    world_run(world, 3500);
+    for (int i = 0; i < 12; i++) { /* good ones in between, but never enough in a row */
+        world->backend[0] = WORLD_FINE;
+        world_run(world, 2500);
+        world->backend[0] = WORLD_REFUSES;
+        world_run(world, 1500);
+    }
+    char reason[256] = "", remedy[256] = "";
+    json_t *status = engine_status(world->engine, world->now_ms);
+    const json_t *paths = json_object_get(json_array_get(json_object_get(status, "services"), 0), "paths");
+    size_t i, seen = 0;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+    {
+        if (strcmp(json_string_value(json_object_get(path, "target")), m->targets[page].name) != 0 ||
+            !json_is_string(json_object_get(path, "reason")))
+            continue;
+        if (strcmp(json_string_value(json_object_get(path, "probe")), "tcp") == 0) continue;
+        snprintf(reason, sizeof reason, "%s", json_string_value(json_object_get(path, "reason")));
+        snprintf(remedy, sizeof remedy, "%s", json_string_value(json_object_get(path, "remedy")));
+        CU_ASSERT_STRING_EQUAL(reason, "app1 worked before and fails now: connection refused");
+        CU_ASSERT_STRING_EQUAL(remedy, "");
+        seen++;
+    }
+    CU_ASSERT(seen > 0);
+    json_decref(status);
+    world_free(world);
+}
+
+/* Whether the fault of the balancer is called certain, and whether the provider is said. */
+static void seen_from(const char *observers, const char *service, bool certain)
+{
+    struct site_builder *site = builder_new();
+    uint32_t here = builder_add_site(site, "here", observers);
+    builder_add_site(site, "there", service);
+    static const char *const names[] = {"mon", "social", "beta"}, *const apps[] = {"app1", "app2", "app3"};
+    for (int i = 0; i < 3; i++) builder_add_host(site, names[i], here, MODEL_NONE);
+    uint32_t lb = builder_add_balancer(site, "lb-www", MODEL_NONE);
+    uint32_t www = builder_add_service(site, "www", SERVICE_WEB);
+    builder_add_hop(site, www, lb);
+    for (int i = 0; i < 3; i++) builder_add_backend(site, www, apps[i], MODEL_NONE, MODEL_NONE);
+    for (uint32_t i = 0; i < 3; i++) builder_add_observer(site, www, i);
+    struct world *world = world_new(site, 12);
+    world_run(world, 20000);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 4000);
+    const struct incident *last = world_last(world, "lb:lb-www");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(last);
+    CU_ASSERT_EQUAL(last->confidence, certain ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+    bool said = false;
+    for (size_t i = 0; i < last->evidence_count; i++) {
+        said = said || strstr(last->evidence[i].text, "every observer is at provider");
+        CU_ASSERT_NOT_EQUAL(last->evidence[i].text[0], ' ');
+    }
+    CU_ASSERT_EQUAL(said, !certain);
+    CU_ASSERT_EQUAL(last->severity, SEVERITY_PAGE);
+    world_free(world);
+}
+
+static void the_users_way_seen_from_one_provider_only_is_at_most_likely(void)
+{
+    seen_from("alpha", "alpha", false);
+    seen_from("alpha", "beta", true);
+    seen_from("alpha", "", true);
+    seen_from("", "", true);
+}
+
 static void a_single_observer_only_warns_and_says_so(void)
 {
     struct world *world = world_new(builder_simple(1, 3, false), 9);
@@ -411,6 +484,9 @@ UNIT_MAIN("engine_sites", {"of two hops the broken one is named", of_two_hops_th
     {"what never worked opens nothing and says why within ten seconds",
         what_never_worked_opens_nothing_and_says_why_within_ten_seconds},
     {"what is proven still judges", what_is_proven_still_judges},
+    {"what worked before is given no remedy", what_worked_before_is_given_no_remedy},
+    {"the users' way seen from one provider only is at most likely",
+        the_users_way_seen_from_one_provider_only_is_at_most_likely},
     {"a single observer only warns and says so", a_single_observer_only_warns_and_says_so},
     {"a service without listed backends is named itself", a_service_without_listed_backends_is_named_itself},
     {"a broken callee is the cause and its caller a symptom",
