@@ -6,6 +6,7 @@
 
 #include "collector/cli/cli.h"
 #include "collector/cli/status_line.h"
+#include "collector/cli/status_services.h"
 #include "collector/cli/text.h"
 #include "collector/contract/words.h"
 #include "common/check.h"
@@ -13,213 +14,10 @@
 #include "common/timetext.h"
 
 #define WATCH_MS        1000
-#define GOOD_IN_ROW     30 /* probes after which a path counts, where the engine does not say */
-#define EVIDENCE_SHOWN  5  /* of an incident; `faultline incident ID` shows all */
+#define EVIDENCE_SHOWN  5 /* of an incident; `faultline incident ID` shows all */
 #define RULED_OUT_SHOWN 3
-#define OBSERVERS_MAX   8
 
-/* ── Services ── */
-
-/* The paths of one entrance to one target at one address, over all observers. */
-struct group {
-    const char *entrance, *target, *address, *probe;
-    size_t observers, good, unproven;
-    double p50_us, q99_us;
-    const json_t *bad; /* one whose last probe was not good */
-};
-
-static struct group *group_of(struct group *groups, size_t *count, const json_t *path)
-{
-    struct group row = {.entrance = text_of(path, "entrance"),
-        .target = text_of(path, "target"),
-        .address = text_of(path, "address"),
-        .probe = text_of(path, "probe"),
-        .p50_us = -1,
-        .q99_us = -1};
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp(groups[i].entrance, row.entrance) == 0 && strcmp(groups[i].target, row.target) == 0 &&
-            strcmp(groups[i].address, row.address) == 0 && strcmp(groups[i].probe, row.probe) == 0)
-            return &groups[i];
-    groups[*count] = row;
-    return &groups[(*count)++];
-}
-
-/* In the order in which users pass them. */
-static int entrance_order(const char *entrance)
-{
-    static const char *const order[] = {"users", "hop", "backend", "health", "reference", "stats"};
-    for (size_t i = 0; i < ARRAY_COUNT(order); i++)
-        if (strcmp(order[i], entrance) == 0) return (int)i;
-    return ARRAY_COUNT(order);
-}
-
-static int compare_groups(const void *a, const void *b)
-{
-    const struct group *left = a, *right = b;
-    int order = entrance_order(left->entrance) - entrance_order(right->entrance);
-    if (order == 0) order = strcmp(left->target, right->target);
-    if (order == 0) order = strcmp(left->address, right->address);
-    return order != 0 ? order : strcmp(left->probe, right->probe);
-}
-
-static size_t group_paths(const json_t *paths, struct group *groups)
-{
-    size_t i, count = 0;
-    json_t *path;
-    json_array_foreach(paths, i, path)
-    {
-        struct group *group = group_of(groups, &count, path);
-        group->observers++;
-        if (status_path_is_good(path))
-            group->good++;
-        else
-            group->bad = path;
-        group->unproven += strcmp(text_of(path, "state"), "unproven") == 0;
-        double p50 = text_real(path, "p50_us", -1), q99 = text_real(path, "q99_us", -1);
-        if (p50 > group->p50_us) group->p50_us = p50;
-        if (q99 > group->q99_us) group->q99_us = q99;
-    }
-    qsort(groups, count, sizeof *groups, compare_groups);
-    return count;
-}
-
-static void describe_bad(const struct group *group, char *out, size_t size)
-{
-    const json_t *last = json_object_get(group->bad, "last");
-    const char *error = text_of(last, "error");
-    int code = (int)text_real(last, "code", 0);
-    out[0] = '\0';
-    if (group->bad == NULL) return;
-    if (last == NULL || json_is_null(last))
-        snprintf(out, size, "nothing from %s yet", text_of(group->bad, "observer"));
-    else if (code > 0)
-        snprintf(out, size, "%s: %s %d", text_of(group->bad, "observer"), error, code);
-    else
-        snprintf(out, size, "%s: %s", text_of(group->bad, "observer"),
-            error[0] != '\0' ? error : text_of(last, "outcome"));
-    for (char *c = out; *c != '\0'; c++)
-        if (*c == '_') *c = ' ';
-}
-
-/* Connecting only is shown where it fails: where a page is asked for, it says the same. */
-static bool worth_a_row(const struct group *group)
-{
-    return strcmp(group->probe, "tcp") != 0 || group->good < group->observers;
-}
-
-static void print_paths(const struct cli *cli, const json_t *paths)
-{
-    struct text_table table;
-    size_t most = json_array_size(paths);
-    struct group *groups = check_alloc_array(most + 1, sizeof *groups);
-    size_t count = group_paths(paths, groups);
-    text_table_init(&table, 6);
-    for (size_t i = 0; i < count; i++) {
-        const struct group *group = &groups[i];
-        char p50[32], q99[32], bad[160];
-        if (!worth_a_row(group)) continue;
-        describe_bad(group, bad, sizeof bad);
-        enum text_colour colour = group->good == group->observers ? TEXT_GREEN
-                                  : group->good > 0               ? TEXT_YELLOW
-                                                                  : TEXT_RED;
-        text_cell(&table, TEXT_DIM, "%s%s", group->entrance, strcmp(group->probe, "tcp") == 0 ? " tcp" : "");
-        text_cell(&table, TEXT_PLAIN, "%s%s%s", group->target, group->address[0] != '\0' ? " " : "",
-            group->address);
-        text_cell(&table, colour, "%zu/%zu ok", group->good, group->observers);
-        text_cell(
-            &table, TEXT_PLAIN, "%s", group->p50_us > 0 ? text_latency((int64_t)group->p50_us, p50) : "");
-        text_cell(&table, TEXT_DIM, "%s%s", group->q99_us > 0 ? "q99 " : "",
-            group->q99_us > 0 ? text_latency((int64_t)group->q99_us, q99) : "");
-        text_cell(&table, TEXT_PLAIN, "%s", bad);
-    }
-    text_table_print(&table, stdout, "  ", cli->colour);
-    text_table_fini(&table);
-    free(groups);
-}
-
-static bool same_trouble(const json_t *a, const json_t *b)
-{
-    static const char *const keys[] = {"entrance", "target", "address", "reason", "remedy"};
-    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
-        if (strcmp(text_of(a, keys[i]), text_of(b, keys[i])) != 0) return false;
-    return true;
-}
-
-static bool is_unproven(const json_t *path)
-{
-    return strcmp(text_of(path, "state"), "unproven") == 0;
-}
-
-/* The observers that share a trouble, each once: "app1, ops". */
-static void name_observers(const json_t *paths, const json_t *like, char *out, size_t size)
-{
-    const char *names[OBSERVERS_MAX];
-    size_t i, k, count = 0, used = 0;
-    json_t *path;
-    json_array_foreach(paths, i, path)
-    {
-        if (!is_unproven(path) || !same_trouble(path, like)) continue;
-        const char *name = text_of(path, "observer");
-        for (k = 0; k < count && strcmp(names[k], name) != 0; k++) {
-        }
-        if (k < count || count == OBSERVERS_MAX) continue;
-        names[count++] = name;
-        used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", name);
-        if (used >= size) return;
-    }
-}
-
-static void print_unproven(const struct cli *cli, const json_t *paths)
-{
-    size_t i, k, waiting = 0;
-    double good_least = 0, needed_least = 0; /* of the path with the longest way to go */
-    json_t *path;
-    json_array_foreach(paths, i, path)
-    {
-        if (!is_unproven(path)) continue;
-        if (text_of(path, "reason")[0] == '\0') {
-            double good = text_real(path, "good_in_row", 0);
-            double needed = text_real(path, "good_needed", GOOD_IN_ROW);
-            if (waiting == 0 || needed - good > needed_least - good_least) {
-                good_least = good;
-                needed_least = needed;
-            }
-            waiting++;
-            continue;
-        }
-        bool told = false;
-        for (k = 0; k < i && !told; k++)
-            told = is_unproven(json_array_get(paths, k)) && same_trouble(json_array_get(paths, k), path);
-        if (told) continue;
-        char observers[256] = "";
-        name_observers(paths, path, observers, sizeof observers);
-        text_paint(stdout, cli->colour, TEXT_YELLOW, "  unproven");
-        printf("  %s %s%s%s from %s: %s\n", text_of(path, "entrance"), text_of(path, "target"),
-            text_of(path, "address")[0] != '\0' ? " " : "", text_of(path, "address"), observers,
-            text_of(path, "reason"));
-        if (text_of(path, "remedy")[0] != '\0') printf("            %s\n", text_of(path, "remedy"));
-    }
-    if (waiting > 0)
-        printf("  learning  %zu path%s, %.0f of %.0f good probes in a row\n", waiting,
-            waiting == 1 ? "" : "s", good_least, needed_least);
-}
-
-static void print_services(const struct cli *cli, const json_t *services)
-{
-    size_t i;
-    json_t *service;
-    json_array_foreach(services, i, service)
-    {
-        const char *verdict = text_of(service, "verdict");
-        printf("\n%s  ", text_of(service, "name"));
-        text_paint(stdout, cli->colour, text_state_colour(verdict), verdict);
-        putchar('\n');
-        print_paths(cli, json_object_get(service, "paths"));
-        print_unproven(cli, json_object_get(service, "paths"));
-    }
-}
-
-/* ── Hosts, incidents, collector ── */
+/* ── Incidents, hosts, collector ── */
 
 /* The engine adds what a host's newest samples say, beside its state or as "view". */
 static const json_t *host_view(const json_t *host)
@@ -365,7 +163,7 @@ static void print_status(const struct cli *cli, const json_t *status)
     text_paint(stdout, cli->colour, colour, line);
     putchar('\n');
     print_incidents(cli, json_object_get(status, "incidents"));
-    print_services(cli, json_object_get(status, "services"));
+    status_print_services(cli, json_object_get(status, "services"), now_ms);
     print_hosts(cli, json_object_get(status, "hosts"), now_ms);
     print_collector(cli, json_object_get(status, "collector"), now_ms);
 }
@@ -439,6 +237,23 @@ static void watch_plain(const json_t *status, const struct error *why, char *las
     snprintf(last, size, "%s", line);
 }
 
+/* For programs: the whole status as one line, whenever the first line of the text has changed. */
+static void watch_json(const json_t *status, const struct error *why, char *last, size_t size)
+{
+    char line[600];
+    enum text_colour colour;
+    if (status != NULL)
+        status_line(status, line, sizeof line, &colour);
+    else
+        snprintf(line, sizeof line, "%s", why->text);
+    if (strcmp(line, last) == 0) return;
+    snprintf(last, size, "%s", line);
+    json_t *error = status == NULL ? json_pack("{s:s}", "error", line) : NULL;
+    json_dumpf(status != NULL ? status : error, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    json_decref(error);
+}
+
 static int watch(struct cli *cli, bool plain)
 {
     char last[600] = "";
@@ -447,7 +262,9 @@ static int watch(struct cli *cli, bool plain)
         struct error why;
         int code = 0;
         bool answered = cli_get(cli, "/api/v1/status", NULL, &status, &code, &why) == CLI_ANSWER;
-        if (plain) {
+        if (cli->json) {
+            watch_json(status, &why, last, sizeof last);
+        } else if (plain) {
             watch_plain(status, &why, last, sizeof last);
         } else {
             fputs("\033[H\033[J", stdout);
@@ -486,6 +303,7 @@ const struct cli_command command_status = {
             "(users, hop, backend, health), why a path is not proven yet and which line cures it, hosts, the "
             "collector.\n"
             "--watch refreshes each second; with --plain, or into a pipe, it prints a line whenever the "
-            "first line changes.",
+            "first line\n"
+            "changes; with --json the whole status as one line then.",
     .run = run_status,
 };

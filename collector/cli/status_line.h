@@ -1,5 +1,5 @@
-/* The first line of `status`, which says all: the worst open incident's headline, else whether users are
- * served and by how many backends. Pure. */
+/* The first line of `status`, which says all: whether users are served, then the worst open incident, else
+ * how many backends answer. Pure. */
 #ifndef COLLECTOR_CLI_STATUS_LINE_H
 #define COLLECTOR_CLI_STATUS_LINE_H
 
@@ -16,7 +16,10 @@ void status_line(const json_t *status, char *out, size_t size, enum text_colour 
  * Borrowed. */
 const json_t *status_worst_incident(const json_t *incidents, size_t *others);
 
-/* Whether the last probe of a path was good. */
+/* Whether nothing is heard of a path any more: its last probe tells nothing of now. */
+bool status_path_is_silent(const json_t *path);
+
+/* Whether a path is heard of and its last probe was good. */
 bool status_path_is_good(const json_t *path);
 
 #endif

@@ -52,6 +52,28 @@ static const char *incident_state_of(const json_t *incidents, const char *id)
     return NULL;
 }
 
+/* Whether anything is heard that could tell of this: no host reports, or all paths to it are silent. */
+static bool is_known(const json_t *status, const char *id)
+{
+    size_t i, k, paths = 0, silent = 0;
+    json_t *service, *path;
+    const json_t *hosts = json_object_get(status, "hosts");
+    if (status == NULL) return false;
+    if (json_array_size(hosts) > 0 && find_word(hosts, "state", "reporting", "name") == NULL) return false;
+    const char *slash = strchr(id, '/'), *colon = strchr(id, ':');
+    const char *name = slash != NULL ? slash + 1 : colon != NULL ? colon + 1 : id;
+    json_array_foreach(json_object_get(status, "services"), i, service)
+        json_array_foreach(json_object_get(service, "paths"), k, path)
+    {
+        const char *target = json_string_value(json_object_get(path, "target"));
+        const char *state = json_string_value(json_object_get(path, "state"));
+        if (target == NULL || state == NULL || strcmp(target, name) != 0) continue;
+        paths++;
+        silent += strcmp(state, "silent") == 0;
+    }
+    return paths == 0 || silent < paths;
+}
+
 /* `section` and `name`: where engine_status speaks of it, NULL nowhere. */
 static json_t *add_node(
     struct map *map, const char *id, const char *kind, const char *section, const char *name)
@@ -60,7 +82,7 @@ static json_t *add_node(
     if (state == NULL && section != NULL)
         state = find_word(json_object_get(map->status, section), "name", name,
             strcmp(section, "hosts") == 0 ? "state" : "verdict");
-    if (state == NULL) state = map->status != NULL ? "no incident" : "unknown";
+    if (state == NULL) state = is_known(map->status, id) ? "no incident" : "unknown";
     json_t *node = json_pack(
         "{s:s, s:s, s:s, s:[], s:[]}", "id", id, "kind", kind, "state", state, "measured", "missing");
     json_array_append_new(map->nodes, node);

@@ -143,7 +143,7 @@ static void golden(const struct api *api, const char *name, const char *const *w
 static void status_pages(void)
 {
     static const char *const names[] = {
-        "status-healthy", "status-down", "status-unproven", "status-recorded"};
+        "status-healthy", "status-down", "status-unproven", "status-recorded", "status-silent"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         const struct answer answers[] = {{"/api/v1/status", names[i], 200, NULL}, {0}};
         struct api api;
@@ -295,7 +295,7 @@ static void errors_of_the_api(void)
     api_stop(&api);
 }
 
-UNIT_MAIN("cli", {"status: healthy, down, unproven", status_pages},
+UNIT_MAIN("cli", {"status: healthy, down, unproven, silent", status_pages},
     {"incidents, report, agents, map and query print their golden pages", pages_of_what_was},
     {"--json is the API's answer", json_is_the_answer},
     {"query passes everything on", query_passes_everything_on}, {"wrong usage is explained", wrong_usage},
