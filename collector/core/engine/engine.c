@@ -61,6 +61,8 @@ void engine_replace_model(struct engine *engine, const struct model *model, int6
 {
     engine->now_ms = now_ms;
     json_t *memory = snapshot_json(engine);
+    struct host_run *hosts = engine->hosts;
+    engine->hosts = NULL;
     tear_down(engine);
     struct engine kept = *engine;
     memset(engine, 0, sizeof *engine);
@@ -80,6 +82,11 @@ void engine_replace_model(struct engine *engine, const struct model *model, int6
     build(engine, model);
     snapshot_apply(engine, memory);
     json_decref(memory);
+    for (uint32_t h = 0; h < model->host_count; h++) { /* what a host says does not depend on the plan */
+        uint32_t old = model_host_find(kept.model, model->hosts[h].name);
+        if (old != MODEL_NONE) engine->hosts[h] = hosts[old];
+    }
+    free(hosts);
     for (uint32_t i = 0; i < kept.cause_count; i++) free(kept.causes[i]);
     free(kept.causes);
 }
@@ -98,9 +105,19 @@ void engine_observe(struct engine *engine, const struct engine_observation *obse
 void engine_heard(struct engine *engine, uint32_t host, int64_t now_ms)
 {
     if (host >= engine->model->host_count) return;
-    engine->hosts[host].heard_ms = now_ms;
+    engine->hosts[host].heard_ms = engine->hosts[host].counted_ms = now_ms;
     engine->hosts[host].gone = false;
     engine->hosts[host].grace_until_ms = 0;
+}
+
+void engine_excuse(struct engine *engine, uint32_t host, int64_t now_ms)
+{
+    if (host < engine->model->host_count) engine->hosts[host].counted_ms = now_ms;
+}
+
+int64_t engine_last_heard(const struct engine *engine, uint32_t host)
+{
+    return host < engine->model->host_count ? engine->hosts[host].heard_ms : 0;
 }
 
 void engine_gone(struct engine *engine, uint32_t host, int64_t now_ms)

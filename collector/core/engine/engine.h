@@ -71,6 +71,10 @@ void engine_observe(struct engine *engine, const struct engine_observation *obse
 /* The agent of a host has been heard (any frame), or its connection went. */
 void engine_heard(struct engine *engine, uint32_t host, int64_t now_ms);
 void engine_gone(struct engine *engine, uint32_t host, int64_t now_ms);
+/* Nobody could hear this host until now: its silence is counted from here, what was heard stays as it is. */
+void engine_excuse(struct engine *engine, uint32_t host, int64_t now_ms);
+/* When the host spoke last, also before a restart of the collector; 0 never. */
+int64_t engine_last_heard(const struct engine *engine, uint32_t host);
 
 /* What a balancer says of one of its servers: up, down, draining or in maintenance. */
 enum balancer_word {

@@ -16,7 +16,14 @@ static bool is_silent(const struct engine *engine, uint32_t h)
 {
     const struct host_run *host = &engine->hosts[h];
     if (host->heard_ms == 0 || engine->model->hosts[h].maintenance) return false;
-    return engine->now_ms - host->heard_ms > SILENT_MS && engine->now_ms > host->grace_until_ms;
+    return engine->now_ms - host->counted_ms > SILENT_MS && engine->now_ms > host->grace_until_ms;
+}
+
+/* Grace keeps silence from being told; only a word ends one that was told before the restart. */
+static bool is_still_silent(const struct engine *engine, uint32_t h)
+{
+    bool unheard = engine->hosts[h].grace_until_ms != 0 && !engine->model->hosts[h].maintenance;
+    return unheard || is_silent(engine, h);
 }
 
 /* Whether peers cannot reach it either: all backends on it fail when asked by others. */
@@ -168,7 +175,7 @@ static void silence_of(struct engine *engine, uint32_t h)
  * cause. */
 static bool wait_for_others(const struct engine *engine, uint32_t h)
 {
-    return engine->now_ms - engine->hosts[h].heard_ms <= SILENT_MS + 1500;
+    return engine->now_ms - engine->hosts[h].counted_ms <= SILENT_MS + 1500;
 }
 
 static void silence_over(struct engine *engine)
@@ -189,7 +196,7 @@ static void silence_over(struct engine *engine)
                 continue;
             if (engine->hosts[h].heard_ms == 0) continue;
             known++;
-            if (is_silent(engine, h)) site_silent++;
+            if (is_still_silent(engine, h)) site_silent++;
         }
         silent = known > 0 && site_silent == known;
         if (silent)
@@ -203,8 +210,7 @@ void hosts_step(struct engine *engine)
 {
     int64_t gap = engine->now_ms - engine->stepped_ms;
     if (engine->stepped_ms != 0 && gap > STEP_GAP_MS)
-        for (uint32_t h = 0; h < engine->model->host_count; h++)
-            if (engine->hosts[h].heard_ms != 0) engine->hosts[h].heard_ms += gap;
+        for (uint32_t h = 0; h < engine->model->host_count; h++) engine->hosts[h].counted_ms += gap;
     engine->stepped_ms = engine->now_ms;
     if (engine->now_ms - engine->start_ms < WARM_UP_MS) return;
     for (uint32_t h = 0; h < engine->model->host_count; h++) {

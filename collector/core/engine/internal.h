@@ -213,8 +213,9 @@ struct backend_run {
 };
 
 struct host_run {
-    int64_t heard_ms; /* 0 never */
-    int64_t grace_until_ms;
+    int64_t heard_ms;       /* its last word, also from before a restart; 0 never */
+    int64_t counted_ms;     /* silence is counted from here: later than heard_ms if nobody could be heard */
+    int64_t grace_until_ms; /* not heard since we started: silence is not told before; 0 it was heard */
     bool gone;
     bool left_out; /* its own references fail */
     int64_t reference_ok_ms, reference_bad_ms;

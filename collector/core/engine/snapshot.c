@@ -264,7 +264,7 @@ static void apply_parts(struct engine *engine, const json_t *snapshot)
     const json_t *balancers = json_object_get(snapshot, "balancers");
     for (uint32_t h = 0; h < model->host_count; h++)
         if (json_object_get(hosts, model->hosts[h].name) != NULL)
-            engine->hosts[h].heard_ms = get_i64(hosts, model->hosts[h].name);
+            engine->hosts[h].heard_ms = engine->hosts[h].counted_ms = get_i64(hosts, model->hosts[h].name);
     for (uint32_t b = 0; b < model->backend_count; b++) {
         char key[256];
         snprintf(key, sizeof key, "%s/%s", model->services[model->backends[b].service].name,
@@ -330,7 +330,7 @@ int engine_restore(struct engine *engine, struct span snapshot, int64_t now_ms, 
     snapshot_apply(engine, all);
     for (uint32_t h = 0; h < engine->model->host_count; h++)
         if (engine->hosts[h].heard_ms != 0) {
-            engine->hosts[h].heard_ms = now_ms; /* nobody could be heard while we were away */
+            engine->hosts[h].counted_ms = now_ms; /* nobody could be heard while we were away */
             engine->hosts[h].grace_until_ms = now_ms + SILENCE_GRACE_MS;
         }
     json_decref(all);

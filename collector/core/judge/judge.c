@@ -299,7 +299,7 @@ static void excuse_silence(struct judge *judge, int64_t now_ms)
     for (size_t i = 0; i < judge->agents.count; i++) {
         const struct agent *agent = judge->agents.items[i];
         if (agent->excused && agent->model_host != MODEL_NONE)
-            engine_heard(judge->engine, agent->model_host, now_ms);
+            engine_excuse(judge->engine, agent->model_host, now_ms);
     }
 }
 

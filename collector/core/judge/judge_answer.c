@@ -47,10 +47,11 @@ static json_t *agent_json(
     const struct model_host *known = host != MODEL_NONE ? &model->hosts[host] : NULL;
     const char *site = known != NULL && known->site != MODEL_NONE ? model->sites[known->site].name : NULL;
     const char *zone = known != NULL && known->zone != MODEL_NONE ? model->zones[known->zone].name : NULL;
-    int64_t heard_ms = agent != NULL ? agent->heard_ms : 0;
-    const char *state = heard_ms == 0                                       ? "never"
-                        : agent->connected && now_ms - heard_ms < SILENT_MS ? "reporting"
-                                                                            : "silent";
+    int64_t heard_ms = engine_last_heard(judge->engine, host); /* also what was before a restart */
+    if (agent != NULL && agent->heard_ms > heard_ms) heard_ms = agent->heard_ms;
+    const char *state = heard_ms == 0                                                        ? "never"
+                        : agent != NULL && agent->connected && now_ms - heard_ms < SILENT_MS ? "reporting"
+                                                                                             : "silent";
     char incarnation[20] = "";
     if (agent != NULL && agent->incarnation != 0)
         snprintf(incarnation, sizeof incarnation, "%016llx", (unsigned long long)agent->incarnation);

@@ -301,6 +301,53 @@ static void missing_data_never_resolves(void)
     world_free(world);
 }
 
+static const char *last_heard_of(struct world *world, const char *name, json_t **status)
+{
+    *status = engine_status(world->engine, world->now_ms);
+    size_t i;
+    json_t *host;
+    json_array_foreach(json_object_get(*status, "hosts"), i,
+        host) if (strcmp(json_string_value(json_object_get(host, "name")), name) ==
+                  0) return json_string_value(json_object_get(host, "last_heard"));
+    return "";
+}
+
+static void a_restart_does_not_end_a_silence_that_goes_on(void)
+{
+    struct world *world = healthy_world(31);
+    world->agent_dead[1] = true;
+    world_run(world, 12000);
+    check(world, world_count(world, STEP_OPENED, "agent:social") == 1);
+    json_t *before, *after;
+    const char *heard = last_heard_of(world, "social", &before);
+    world_restart(world, 3000);
+    world_run(world, 30000);
+    CU_ASSERT_STRING_EQUAL(last_heard_of(world, "social", &after), heard);
+    json_decref(before);
+    json_decref(after);
+    world_run(world, 60000); /* past the grace */
+    check(world, world_count(world, STEP_RESOLVED, NULL) == 0 && world_count(world, STEP_OPENED, NULL) == 1);
+    world->agent_dead[1] = false;
+    world_run(world, 10000);
+    check(world, world_count(world, STEP_RESOLVED, "agent:social") == 1);
+    world_free(world);
+}
+
+static void a_new_plan_soon_after_a_restart_keeps_the_grace(void)
+{
+    struct world *world = healthy_world(32);
+    world->agent_dead[1] = true; /* it takes half a minute to come back */
+    world_restart(world, 1000);
+    world_run(world, 10000);
+    world_replace_model(world);
+    world_run(world, 20000);
+    check(world, world->step_count == 0);
+    world->agent_dead[1] = false;
+    world_run(world, 60000);
+    check(world, world->step_count == 0);
+    world_free(world);
+}
+
 static void an_engine_held_up_calls_nobody_silent(void)
 {
     struct world *world = healthy_world(15);
@@ -539,6 +586,8 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
     {"all agents silent are our own link", all_agents_silent_are_our_own_link},
     {"a host that its peers cannot reach either is down", a_host_that_its_peers_cannot_reach_either_is_down},
     {"missing data never resolves", missing_data_never_resolves},
+    {"a restart does not end a silence that goes on", a_restart_does_not_end_a_silence_that_goes_on},
+    {"a new plan soon after a restart keeps the grace", a_new_plan_soon_after_a_restart_keeps_the_grace},
     {"an engine held up calls nobody silent", an_engine_held_up_calls_nobody_silent},
     {"a restart keeps incidents, numbers and what was learned",
         a_restart_keeps_incidents_numbers_and_what_was_learned},
