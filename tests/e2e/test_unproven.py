@@ -59,7 +59,7 @@ class Unproven(SiteCase):
                 if not paths:
                     return None
                 http = [p for p in paths if p["probe"] == "http"]
-                return http if len(http) >= 12 and all(p.get("reason") and p.get("remedy") for p in http) else None
+                return http if len(http) >= 15 and all(p.get("reason") and p.get("remedy") for p in http) else None
             paths = wait_for("reason for every path", explained, 15, 0.5)
             words = " ".join(f"{p['entrance']} {p['target']}: {p['reason']} {p['remedy']}\n" for p in paths)
             self.assertRegex(words, r"(?i)hop lb-www: .*certificate")

@@ -55,7 +55,7 @@ static void evidence_of_target(struct engine *engine, struct cause *cause, uint3
     else if (tally.failed + tally.nothing > 0)
         snprintf(how, sizeof how, "; the last failure: %s", probe_error_phrase(tally.error));
     else if (tally.open + tally.slow > 0)
-        snprintf(how, sizeof how, "; late is after %" PRId64 " ms",
+        snprintf(how, sizeof how, "; late means after %" PRId64 " ms",
             pool_late_after_ms(&engine->pools[engine->target_pool[t]]));
     subject_of(target, subject, sizeof subject);
     int64_t span_ms = engine->now_ms - since;
