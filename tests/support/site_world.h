@@ -64,6 +64,9 @@ void world_free(struct world *world);
 void world_run(
     struct world *world, int64_t ms); /* steps the engine every 50 ms, as a role would after a batch */
 
+/* What waits is answered now, as after packets that were dropped come through again. */
+void world_release(struct world *world);
+
 /* The engine from a snapshot, as after a restart; agents stay. */
 void world_restart(struct world *world, int64_t away_ms);
 /* What an engine that has watched such a site knows; the same for every world of that site. Restored: paths

@@ -102,6 +102,11 @@ void cause_tell(struct engine *engine, struct cause *cause, enum step step)
     impact_of(engine, cause, &view);
     cause->incident.impact = keep;
     cause->incident.steps++;
+    if (step == STEP_RESOLVED && cause->source == CAUSE_MATRIX) {
+        /* The words of the fault stay as they were told; so does what they say. */
+        cause->incident.mode = cause->told_mode;
+        cause->incident.confidence = cause->told_confidence;
+    }
     describe(engine, cause, &view);
     cause->amended_ms = engine->now_ms;
     cause->told_impact = cause->incident.impact;

@@ -181,6 +181,45 @@ static void the_mode_is_raised_and_not_lowered(void)
     world_free(world);
 }
 
+/* Every word of an incident is told with the mode that its headline names. */
+static bool headlines_name_the_mode(const struct world *world)
+{
+    for (size_t i = 0; i < world->step_count; i++) {
+        const struct incident *incident = &world->steps[i].incident;
+        char words[INCIDENT_TEXT_SIZE];
+        snprintf(words, sizeof words, "%s %s, ", incident->component, mode_word(incident->mode));
+        if (strncmp(incident->headline, words, strlen(words)) != 0) return false;
+    }
+    return true;
+}
+
+/* Packets are dropped until `after_ms` after the opening; then what waits is answered late. */
+static void check_mode_after_release(uint64_t seed, int64_t after_ms, bool may_be_open, bool may_have_ended)
+{
+    struct world *world = healthy_world(seed);
+    world->balancer[0] = WORLD_DROPS;
+    while (world_count(world, STEP_OPENED, NULL) == 0 && world->now_ms < WORLD_START_MS + HEALTHY_MS + 5000)
+        world_run(world, 50);
+    world_run(world, after_ms);
+    world->balancer[0] = WORLD_FINE;
+    world_release(world);
+    world_run(world, 20000);
+    const struct incident *last = world_last(world, "lb:lb-www");
+    check(world, last != NULL && last->state == INCIDENT_STATE_RESOLVED && headlines_name_the_mode(world) &&
+                     ((may_be_open && last->mode == MODE_NOT_ANSWERING) ||
+                         (may_have_ended && (last->mode == MODE_HUNG || last->mode == MODE_DOWN))));
+    world_free(world);
+}
+
+static void a_repair_that_releases_probes_does_not_rename_the_fault(void)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        check_mode_after_release(seed, 0, true, false);
+        check_mode_after_release(seed, 1500, true, true);
+        check_mode_after_release(seed, 5000, false, true);
+    }
+}
+
 static void a_broader_cause_takes_up_its_first_symptom(void)
 {
     struct world *world = healthy_world(8);
@@ -579,6 +618,8 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
         a_lost_backend_pages_only_if_the_rest_cannot_carry_the_load},
     {"served again but not repaired is mitigated", served_again_but_not_repaired_is_mitigated},
     {"the mode is raised and not lowered", the_mode_is_raised_and_not_lowered},
+    {"a repair that releases probes does not rename the fault",
+        a_repair_that_releases_probes_does_not_rename_the_fault},
     {"a broader cause takes up its first symptom", a_broader_cause_takes_up_its_first_symptom},
     {"two faults at once are two incidents", two_faults_at_once_are_two_incidents},
     {"flapping is told a few times and not each time", flapping_is_told_a_few_times_and_not_each_time},
