@@ -60,9 +60,11 @@ def find_program(name):
     return found
 
 
-def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",), balance="roundrobin"):
-    """servers: list of (name, port) on loopback; the balancer itself listens on the addresses."""
-    lines = ["global", "    maxconn 2000", "defaults", "    mode http", "    timeout connect 2s",
+def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",), balance="roundrobin",
+                   admin=None):
+    """servers: list of (name, port) on loopback; the balancer itself listens on the addresses; `admin`: path of its
+    runtime API's socket."""
+    lines = ["global", "    maxconn 2000", *([f"    stats socket {admin} level admin"] if admin else []), "defaults", "    mode http", "    timeout connect 2s",
              "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
              "    option redispatch", "frontend www", *(f"    bind {a}:{listen}" for a in addresses),
              "    default_backend apps", "backend apps", f"    balance {balance}", "    option httpchk GET /healthz"]
@@ -200,7 +202,7 @@ class Site:
         config = self.directory / f"{kind}-{n}.conf"
         if kind == "haproxy":
             config.write_text(haproxy_config(self.hop_ports[n], behind, self.stats_port, self.addresses(n),
-                                             self.balance))
+                                             self.balance, self.directory / "haproxy.sock"))
             command = [find_program("haproxy"), "-db", "-f", str(config)]
         else:
             work = self.directory / f"nginx-{n}"
@@ -209,6 +211,17 @@ class Site:
             command = [find_program("nginx"), "-c", str(config), "-p", str(work), "-e", str(work / "error.log")]
         program = Program(kind, command, self.directory / f"{kind}-{n}.log", self.prefix).start()
         self.balancers.append(program)
+
+    def command(self, words):
+        """A command of HAProxy's runtime API, as "set server apps/app1 state maint"; its answer."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(str(self.directory / "haproxy.sock"))
+            s.sendall(words.encode() + b"\n")
+            answer = b""
+            while chunk := s.recv(4096):
+                answer += chunk
+        return answer.decode().strip()
 
     def addresses(self, n):
         """Where hop n listens."""
