@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "collector/core/engine/internal.h"
+#include "common/timetext.h"
 
-#define STEP_GAP_MS          2500 /* the engine itself was held up: nobody was silent in that time */
-#define HOST_TOGETHER_MS     3000 /* agents that fall silent within this time share a cause */
+#define STEP_GAP_MS          2500  /* the engine itself was held up: nobody was silent in that time */
+#define TOGETHER_MS          3000  /* agents that fall silent within this time share a cause */
+#define FELL_MS              60000 /* one after another within this time, until none is left: one incident */
 #define REFERENCE_FRESH_MS   15000
 #define REFERENCE_BAD_ROUNDS 2
 #define PAGE_BAD_MS          5000
@@ -53,72 +55,133 @@ static struct cause *cause_of_backend_on(struct engine *engine, uint32_t h)
     return NULL;
 }
 
-struct census {
-    uint32_t known, silent; /* of a site, or of all */
-    int64_t first_ms, last_ms;
+/* Silent agents under one name: of one host, of all hosts of a site, of all. */
+struct silence {
+    char component[INCIDENT_COMPONENT_SIZE];
+    enum component kind;
+    uint32_t host, site;       /* MODEL_NONE: any */
+    uint32_t known, silent;    /* hosts it is about */
+    uint32_t fell;             /* those that fell silent within FELL_MS before the last one */
+    int64_t first_ms, last_ms; /* last words of those */
 };
 
-static struct census count(const struct engine *engine, uint32_t site, bool all)
+static bool is_about(const struct engine *engine, const struct silence *silence, uint32_t h)
 {
-    struct census census = {0};
+    const struct model_host *host = &engine->model->hosts[h];
+    if (engine->hosts[h].heard_ms == 0 || host->maintenance) return false;
+    return (silence->host == MODEL_NONE || silence->host == h) &&
+           (silence->site == MODEL_NONE || silence->site == host->site);
+}
+
+static void count(const struct engine *engine, struct silence *silence)
+{
     for (uint32_t h = 0; h < engine->model->host_count; h++) {
-        const struct host_run *host = &engine->hosts[h];
-        if (host->heard_ms == 0 || engine->model->hosts[h].maintenance) continue;
-        if (!all && engine->model->hosts[h].site != site) continue;
-        census.known++;
+        if (!is_about(engine, silence, h)) continue;
+        silence->known++;
         if (!is_silent(engine, h)) continue;
-        census.silent++;
-        if (census.first_ms == 0 || host->heard_ms < census.first_ms) census.first_ms = host->heard_ms;
-        if (host->heard_ms > census.last_ms) census.last_ms = host->heard_ms;
+        silence->silent++;
+        if (engine->hosts[h].heard_ms > silence->last_ms) silence->last_ms = engine->hosts[h].heard_ms;
     }
-    return census;
+    silence->first_ms = silence->last_ms;
+    for (uint32_t h = 0; h < engine->model->host_count; h++) {
+        int64_t heard_ms = engine->hosts[h].heard_ms;
+        if (!is_about(engine, silence, h) || !is_silent(engine, h)) continue;
+        if (silence->last_ms - heard_ms > FELL_MS) continue; /* it went for reasons of its own */
+        silence->fell++;
+        if (heard_ms < silence->first_ms) silence->first_ms = heard_ms;
+    }
+}
+
+static bool is_shared(const struct silence *silence)
+{
+    return silence->silent == silence->known && silence->fell >= 2;
 }
 
 /* One dead gateway is one incident, not forty: which name covers this host's silence. */
-static bool shared_silence(const struct engine *engine, uint32_t h, char *component, size_t size)
+static struct silence silence_around(const struct engine *engine, uint32_t h)
 {
-    struct census all = count(engine, MODEL_NONE, true);
-    if (all.known >= 2 && all.silent == all.known && all.last_ms - all.first_ms <= HOST_TOGETHER_MS) {
-        snprintf(component, size, "collector:%c", engine->model->letter);
-        return true;
-    }
+    struct silence all = {.kind = COMPONENT_COLLECTOR, .host = MODEL_NONE, .site = MODEL_NONE};
+    count(engine, &all);
+    snprintf(all.component, sizeof all.component, "collector:%c", engine->model->letter);
+    if (is_shared(&all)) return all;
     uint32_t site = engine->model->hosts[h].site;
-    if (site == MODEL_NONE) return false;
-    struct census here = count(engine, site, false);
-    if (here.known >= 2 && here.silent == here.known && here.last_ms - here.first_ms <= HOST_TOGETHER_MS &&
-        here.known < all.known) {
-        snprintf(component, size, "egress:%s", engine->model->sites[site].name);
-        return true;
+    if (site != MODEL_NONE) {
+        struct silence here = {.kind = COMPONENT_EGRESS, .host = MODEL_NONE, .site = site};
+        count(engine, &here);
+        snprintf(here.component, sizeof here.component, "egress:%s", engine->model->sites[site].name);
+        if (is_shared(&here) && here.known < all.known) return here;
     }
-    return false;
+    struct silence own = {.kind = COMPONENT_AGENT, .host = h, .site = MODEL_NONE};
+    count(engine, &own);
+    snprintf(own.component, sizeof own.component, "agent:%s", engine->model->hosts[h].name);
+    return own;
 }
 
-static void open_silence(struct engine *engine, uint32_t h, const char *component, enum component kind)
+/* Read while the silence goes on: since when it is true, not for how long it has been. */
+static void tell_silence(struct engine *engine, struct cause *cause, const struct silence *silence)
 {
-    struct cause *cause = cause_new(engine, CAUSE_SILENCE, component, engine->hosts[h].heard_ms);
-    if (cause == NULL) return;
-    cause->silent_host = kind == COMPONENT_AGENT ? h : MODEL_NONE;
     struct incident *incident = &cause->incident;
-    incident->kind = kind;
+    char last[TIMETEXT_RFC3339_SIZE], first[TIMETEXT_RFC3339_SIZE];
+    timetext_rfc3339(silence->last_ms, last);
+    timetext_rfc3339(silence->first_ms, first);
+    bool together = silence->last_ms - silence->first_ms <= TOGETHER_MS;
+    const char *who = silence->kind == COMPONENT_AGENT    ? "the agent"
+                      : silence->kind == COMPONENT_EGRESS ? "any agent of the site"
+                                                          : "any agent";
+    const char *why = silence->kind == COMPONENT_COLLECTOR && together ? ": the collector's own link" : "";
+    snprintf(incident->headline, sizeof incident->headline,
+        "%s silent, certain: nothing heard from %s since %.8s UTC%s", silence->component, who, last + 11,
+        why);
+    snprintf(incident->advice, sizeof incident->advice, "%s",
+        silence->kind == COMPONENT_AGENT ? "is faultline-agent running there, and can it reach the collector?"
+                                         : "look at the network between there and the collector");
+    double seconds = (double)(engine->now_ms - silence->last_ms) / 1000;
+    if (together)
+        incident_add_evidence(incident, silence->component, "", seconds, SILENT_MS / 1000.0,
+            "last heard at %.8s UTC; silence says nothing about the site", last + 11);
+    else
+        incident_add_evidence(incident, silence->component, "", seconds, SILENT_MS / 1000.0,
+            "%u agents fell silent one after another, from %.8s to %.8s UTC; silence says nothing about the "
+            "site",
+            silence->fell, first + 11, last + 11);
+    cause_tell(engine, cause, STEP_OPENED);
+}
+
+static struct cause *open_silence(struct engine *engine, const struct silence *silence)
+{
+    struct cause *cause = cause_new(engine, CAUSE_SILENCE, silence->component, silence->first_ms);
+    if (cause == NULL) return NULL;
+    cause->silent_host = silence->host;
+    struct incident *incident = &cause->incident;
+    incident->kind = silence->kind;
     incident->mode = MODE_SILENT;
     incident->confidence = CONFIDENCE_HIGH;
     incident->posterior = 1;
     incident->magnitude = 1;
     incident->impact = IMPACT_NONE;
     incident->severity = SEVERITY_WARNING;
-    double seconds = (double)(engine->now_ms - engine->hosts[h].heard_ms) / 1000;
-    const char *what = kind == COMPONENT_AGENT ? "nothing heard from the agent"
-                       : kind == COMPONENT_COLLECTOR
-                           ? "nothing heard from any agent: the collector's own link"
-                           : "nothing heard from any agent of the site";
-    snprintf(incident->headline, sizeof incident->headline, "%s silent, certain: %s for %.0f s", component,
-        what, seconds);
-    snprintf(incident->advice, sizeof incident->advice, "%s",
-        kind == COMPONENT_AGENT ? "is faultline-agent running there, and can it reach the collector?"
-                                : "look at the network between there and the collector");
-    incident_add_evidence(incident, component, "", seconds, SILENT_MS / 1000.0,
-        "last heard %.0f s ago; silence says nothing about the site", seconds);
-    cause_tell(engine, cause, STEP_OPENED);
+    for (uint32_t h = 0; h < engine->model->host_count && silence->host == MODEL_NONE; h++) {
+        if (!is_about(engine, silence, h)) continue;
+        char agent[INCIDENT_COMPONENT_SIZE];
+        snprintf(agent, sizeof agent, "agent:%s", engine->model->hosts[h].name);
+        incident_add_symptom(incident, agent, MODE_SILENT, engine->hosts[h].heard_ms);
+    }
+    tell_silence(engine, cause, silence);
+    return cause;
+}
+
+/* What was told of single agents, or of one site before all fell silent, is part of the wider one. */
+static void absorb_narrower(struct engine *engine, struct cause *wide, const struct silence *silence)
+{
+    for (uint32_t i = 0; i < engine->cause_count; i++) {
+        struct cause *cause = engine->causes[i];
+        if (cause == wide || cause->source != CAUSE_SILENCE) continue;
+        uint32_t h = cause->silent_host;
+        bool inside = h != MODEL_NONE ? is_about(engine, silence, h) : silence->kind == COMPONENT_COLLECTOR;
+        if (!inside) continue;
+        cause_absorb(engine, wide, cause);
+        i--;
+    }
 }
 
 static void host_is_down(struct engine *engine, uint32_t h, struct cause *backend)
@@ -140,6 +203,14 @@ static void host_is_down(struct engine *engine, uint32_t h, struct cause *backen
     cause_tell(engine, backend, STEP_AMENDED);
 }
 
+static bool is_told_as_symptom(const struct engine *engine, const char *component)
+{
+    for (uint32_t i = 0; i < engine->cause_count; i++)
+        for (size_t s = 0; s < engine->causes[i]->incident.symptom_count; s++)
+            if (strcmp(engine->causes[i]->incident.symptoms[s].component, component) == 0) return true;
+    return false;
+}
+
 static void silence_of(struct engine *engine, uint32_t h)
 {
     struct cause *backend = peers_fail(engine, h) ? cause_of_backend_on(engine, h) : NULL;
@@ -150,25 +221,14 @@ static void silence_of(struct engine *engine, uint32_t h)
     char component[INCIDENT_COMPONENT_SIZE];
     snprintf(component, sizeof component, "host:%s", engine->model->hosts[h].name);
     if (cause_find(engine, component) != NULL) return;
-    char own[INCIDENT_COMPONENT_SIZE];
-    snprintf(own, sizeof own, "agent:%s", engine->model->hosts[h].name);
-    enum component kind = COMPONENT_AGENT;
-    if (shared_silence(engine, h, component, sizeof component)) {
-        kind = component[0] == 'c' ? COMPONENT_COLLECTOR : COMPONENT_EGRESS;
-        struct cause *cause = cause_find(engine, component);
-        struct cause *single = cause_find(engine, own);
-        if (cause != NULL) {
-            incident_add_symptom(&cause->incident, own, MODE_SILENT, engine->hosts[h].heard_ms);
-            if (single != NULL) cause_absorb(engine, cause, single);
-            return;
-        }
-        open_silence(engine, h, component, kind);
+    struct silence silence = silence_around(engine, h);
+    struct cause *cause = cause_find(engine, silence.component);
+    if (silence.kind == COMPONENT_AGENT) {
+        if (cause == NULL && !is_told_as_symptom(engine, silence.component)) open_silence(engine, &silence);
         return;
     }
-    for (uint32_t i = 0; i < engine->cause_count; i++) /* told as one of many already */
-        for (size_t s = 0; s < engine->causes[i]->incident.symptom_count; s++)
-            if (strcmp(engine->causes[i]->incident.symptoms[s].component, own) == 0) return;
-    if (cause_find(engine, own) == NULL) open_silence(engine, h, own, kind);
+    if (cause == NULL) cause = open_silence(engine, &silence);
+    if (cause != NULL) absorb_narrower(engine, cause, &silence);
 }
 
 /* Agents that stop together are not seen to stop in the same step: a moment's patience names the shared

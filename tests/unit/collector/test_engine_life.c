@@ -267,6 +267,17 @@ static void flapping_is_told_a_few_times_and_not_each_time(void)
 
 /* ---- silence ---- */
 
+static const char *last_heard_of(struct world *world, const char *name, json_t **status)
+{
+    *status = engine_status(world->engine, world->now_ms);
+    size_t i;
+    json_t *host;
+    json_array_foreach(json_object_get(*status, "hosts"), i,
+        host) if (strcmp(json_string_value(json_object_get(host, "name")), name) ==
+                  0) return json_string_value(json_object_get(host, "last_heard"));
+    return "";
+}
+
 static void a_silent_agent_is_a_warning_and_comes_back(void)
 {
     struct world *world = healthy_world(11);
@@ -291,6 +302,53 @@ static void all_agents_silent_are_our_own_link(void)
     for (int h = 0; h < 3; h++) world->agent_dead[h] = false;
     world_run(world, 15000);
     check(world, world_count(world, STEP_RESOLVED, "collector:A") == 1);
+    world_free(world);
+}
+
+static void agents_that_fall_silent_one_by_one_become_one_incident(void)
+{
+    struct world *world = healthy_world(33);
+    for (int h = 0; h < 3; h++) {
+        world->agent_dead[h] = true;
+        world_run(world, 8000);
+    }
+    world_run(world, 7000);
+    const struct incident *all = world_last(world, "collector:A");
+    check(world, world_count(world, STEP_OPENED, "collector:A") == 1 && all->symptom_count == 3 &&
+                     world_count(world, STEP_RESOLVED, NULL) == 2 && world_pages(world) == 0);
+    for (int h = 0; h < 3; h++) world->agent_dead[h] = false;
+    world_run(world, 15000);
+    check(world,
+        world_count(world, STEP_OPENED, NULL) == 3 && world_count(world, STEP_RESOLVED, "collector:A") == 1);
+    world_free(world);
+}
+
+static void the_last_agent_does_not_answer_for_one_that_is_long_silent(void)
+{
+    struct world *world = world_new(builder_simple(3, 2, false), 34);
+    world_run(world, HEALTHY_MS);
+    world->agent_dead[0] = true;
+    world_run(world, 120000);
+    world->agent_dead[1] = true;
+    world_run(world, 15000);
+    check(world, world_count(world, STEP_OPENED, "agent:mon") == 1 &&
+                     world_count(world, STEP_OPENED, "agent:social") == 1 &&
+                     world_count(world, STEP_OPENED, NULL) == 2 &&
+                     world_count(world, STEP_RESOLVED, NULL) == 0);
+    world_free(world);
+}
+
+static void a_silence_is_told_since_when(void)
+{
+    struct world *world = healthy_world(35);
+    world->agent_dead[1] = true;
+    world_run(world, 12000);
+    json_t *status;
+    char words[128];
+    snprintf(words, sizeof words, "agent:social silent, certain: nothing heard from the agent since %.8s UTC",
+        last_heard_of(world, "social", &status) + strlen("2026-11-23T"));
+    CU_ASSERT_STRING_EQUAL(world_last(world, "agent:social")->headline, words);
+    json_decref(status);
     world_free(world);
 }
 
@@ -338,17 +396,6 @@ static void missing_data_never_resolves(void)
     world_run(world, 15000);
     check(world, world_count(world, STEP_RESOLVED, "lb:lb-www") == 1);
     world_free(world);
-}
-
-static const char *last_heard_of(struct world *world, const char *name, json_t **status)
-{
-    *status = engine_status(world->engine, world->now_ms);
-    size_t i;
-    json_t *host;
-    json_array_foreach(json_object_get(*status, "hosts"), i,
-        host) if (strcmp(json_string_value(json_object_get(host, "name")), name) ==
-                  0) return json_string_value(json_object_get(host, "last_heard"));
-    return "";
 }
 
 static void a_restart_does_not_end_a_silence_that_goes_on(void)
@@ -625,6 +672,11 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
     {"flapping is told a few times and not each time", flapping_is_told_a_few_times_and_not_each_time},
     {"a silent agent is a warning and comes back", a_silent_agent_is_a_warning_and_comes_back},
     {"all agents silent are our own link", all_agents_silent_are_our_own_link},
+    {"agents that fall silent one by one become one incident",
+        agents_that_fall_silent_one_by_one_become_one_incident},
+    {"the last agent does not answer for one that is long silent",
+        the_last_agent_does_not_answer_for_one_that_is_long_silent},
+    {"a silence is told since when", a_silence_is_told_since_when},
     {"a host that its peers cannot reach either is down", a_host_that_its_peers_cannot_reach_either_is_down},
     {"missing data never resolves", missing_data_never_resolves},
     {"a restart does not end a silence that goes on", a_restart_does_not_end_a_silence_that_goes_on},
