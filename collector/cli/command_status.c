@@ -272,6 +272,8 @@ static int watch(struct cli *cli, bool plain)
                 print_status(cli, status);
             else
                 printf("the collector cannot be asked: %s\n", why.text);
+            if (cli->config != NULL)
+                printf("\nconfig %s, data %s", cli->config_path, cli->config->collector.data);
             puts("\nCtrl-C ends");
         }
         fflush(stdout);

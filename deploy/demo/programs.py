@@ -20,6 +20,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent():
+    """For preexec_fn. Ctrl-C is for the parent, which stops its children in their order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
