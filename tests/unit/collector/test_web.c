@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -84,6 +85,7 @@ struct bench {
 
 static int serve(char **argv)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed case leaves nobody behind who holds the output open */
     static char letter[] = "A", empty[] = "", app1[] = "app1", app2[] = "app2", socket_path[128];
     snprintf(socket_path, sizeof socket_path, "%s/api.sock", argv[2]);
     struct config_host hosts[] = {{.name = app1, .site = CONFIG_NONE, .zone = empty},
