@@ -129,7 +129,8 @@ int core_ended_fd(const struct core *core)
     return core->ended_fd;
 }
 
-/* A role that has not connected yet cannot be told: the order is given again until it is taken or the role is gone. */
+/* A role that has not connected yet cannot be told: the order is given again until it is taken or the role is
+ * gone. */
 static bool role_stopped(struct role *role, int64_t until_mono_ms)
 {
     if (!role->started) return true;

@@ -167,8 +167,7 @@ static bool learn(struct agent *agent, const struct wire_dict_entry *from, const
     }
     struct dictionary_entry *entry = &agent->entries[from->id];
     if (entry->kind != DICTIONARY_UNKNOWN) return true; /* an id never gets a second meaning */
-    struct dictionary_entry made = {
-        .kind = kind_of(from->metric),
+    struct dictionary_entry made = {.kind = kind_of(from->metric),
         .metric = metric_of(from->metric),
         .target = MODEL_NONE,
         .balancer = MODEL_NONE};

@@ -387,8 +387,7 @@ static void labels_come_as_the_agent_gave_them(void)
         "to=2026-11-23T12:01:00Z",
         200);
     CU_ASSERT_EQUAL_FATAL(json_array_size(json_object_get(answer, "series")), 1);
-    const json_t *labels =
-        json_object_get(json_array_get(json_object_get(answer, "series"), 0), "labels");
+    const json_t *labels = json_object_get(json_array_get(json_object_get(answer, "series"), 0), "labels");
     CU_ASSERT_EQUAL(json_object_size(labels), 1);
     CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(labels, "device")), ODD_DEVICE);
     json_decref(answer);
