@@ -111,6 +111,43 @@ class Observers(SiteCase):
                 demo.wait_resolved(incident["id"], 60)
                 self.assertEqual(["egress:branch"], [i["component"] for i in demo.incidents()])
 
+    def test_without_references_a_dead_gateway_is_a_guess_and_the_status_claims_nothing(self):
+        with netns.Net() as net:
+            net.bridge("far")
+            net.router("gw", ("lan", "10.77.0.254"), ("far", "10.78.0.254"))
+            observers = {f"o{n}": ("branch", f"10.78.0.1{n}", "10.78.0.254") for n in (1, 2, 3)}
+            with NetworkDemo(net, observers=observers) as demo:
+                for host in ("web", "ops"):
+                    net.route(host, "10.78.0.0/24", "10.77.0.254")
+                demo.wait_proven()
+                self.assertIn("users served", demo.faultline.cli("status")[1].splitlines()[0])
+                net.drop("gw", "ip daddr != { 10.77.0.1, 10.78.0.0/24 }")
+                incident = demo.wait_incident(30)
+                self.assertEqual(("egress:branch", "low", "backends:www", "unknown", "warning"), tuple(
+                    incident[key] for key in ("component", "confidence", "runner_up", "impact", "severity")),
+                    incident["headline"])
+                self.assertIn("references for this one", " ".join(e["text"] for e in incident["evidence"]))
+                status = demo.faultline.ask("status")
+                self.assertEqual(["unknown"], [s["verdict"] for s in status["services"]])
+                net.pass_all("gw")
+                demo.wait_resolved(incident["id"], 60)
+                self.assertEqual(["egress:branch"], [i["component"] for i in demo.incidents()])
+
+    def test_a_site_that_vanishes_for_all_observers_is_one_page(self):
+        with netns.Net() as net:
+            observers = {f"o{n}": (f"s{n}", f"10.77.0.1{n}", None) for n in (1, 2, 3)}
+            with NetworkDemo(net, observers=observers) as demo:
+                demo.wait_proven()
+                net.drop("web", "ip saddr 10.77.0.2")
+                incident = demo.wait_incident(30)
+                self.assertEqual(("backends:www", "low", "lb:lb-www", "page"), tuple(
+                    incident[key] for key in ("component", "confidence", "runner_up", "severity")),
+                    incident["headline"])
+                self.assertNotIn("users served", demo.faultline.cli("status")[1].splitlines()[0])
+                net.pass_all("web")
+                demo.wait_resolved(incident["id"], 60)
+                self.assertEqual(1, len(demo.incidents()))
+
 
 @unittest.skipIf(WHY_NOT, WHY_NOT)
 class Addresses(SiteCase):

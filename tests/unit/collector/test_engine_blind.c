@@ -128,6 +128,54 @@ static void a_lasting_guess_about_ourselves_becomes_a_ticket_and_no_page(void)
     world_free(world);
 }
 
+/* Services of two servers each, all behind one balancer or each behind one of its own. */
+static struct site_builder *many(int sites, int services, bool one_balancer)
+{
+    static const char *const names[] = {"mon", "social", "beta"}, *const where[] = {"east", "west", "north"};
+    static const char *const www[] = {"s0", "s1", "s2", "s3"}, *const lbs[] = {"lb0", "lb1", "lb2", "lb3"};
+    struct site_builder *site = builder_new();
+    for (int i = 0; i < sites; i++) builder_add_site(site, where[i], "");
+    for (int i = 0; i < 3; i++) builder_add_host(site, names[i], (uint32_t)(i % sites), MODEL_NONE);
+    for (int i = 0; i < (one_balancer ? 1 : services); i++) builder_add_balancer(site, lbs[i], MODEL_NONE);
+    for (int i = 0; i < services; i++) {
+        uint32_t s = builder_add_service(site, www[i], SERVICE_WEB);
+        builder_add_hop(site, s, one_balancer ? 0 : (uint32_t)i);
+        builder_add_backend(site, s, "a", MODEL_NONE, MODEL_NONE);
+        builder_add_backend(site, s, "b", MODEL_NONE, MODEL_NONE);
+        for (uint32_t h = 0; h < 3; h++) builder_add_observer(site, s, h);
+    }
+    return site;
+}
+
+static void many_services_that_vanish_are_one_incident(void)
+{
+    static const struct {
+        int sites;
+        bool one_balancer;
+        const char *component;
+    } shapes[] = {{1, true, "egress:east"}, {1, false, "egress:east"}, {3, true, "lb:lb0"}};
+    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++)
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            struct world *world = world_new(many(shapes[i].sites, 4, shapes[i].one_balancer), seed);
+            world_run(world, 30000 + (int64_t)seed * 170);
+            cut_all(world, true);
+            world_run(world, BLIND_MS);
+            bool right = world_count(world, STEP_OPENED, NULL) == 1 &&
+                         strcmp(world_last(world, NULL)->component, shapes[i].component) == 0;
+            world_run(world, 20000);
+            cut_all(world, false);
+            world_run(world, 20000);
+            right = right && world_count(world, STEP_OPENED, NULL) == 1 &&
+                    world_count(world, STEP_RESOLVED, NULL) == 1;
+            CU_ASSERT(right);
+            if (!right) {
+                printf("\nshape %zu, seed %llu\n", i, (unsigned long long)seed);
+                world_print(world);
+            }
+            world_free(world);
+        }
+}
+
 static void a_guess_becomes_clear_when_somebody_sees_again(void)
 {
     struct world *world = world_new(shape(1, 3, false), 3);
@@ -214,4 +262,5 @@ UNIT_MAIN("engine_blind",
     {"the status says what the last seconds showed", the_status_says_what_the_last_seconds_showed},
     {"while a dead balancer comes back the service recovers",
         while_a_dead_balancer_comes_back_the_service_recovers},
+    {"many services that vanish are one incident", many_services_that_vanish_are_one_incident},
     {"a guess becomes clear when somebody sees again", a_guess_becomes_clear_when_somebody_sees_again})
