@@ -176,6 +176,27 @@ static void many_services_that_vanish_are_one_incident(void)
         }
 }
 
+static void a_restart_in_the_dark_keeps_the_guess(void)
+{
+    struct world *world = world_new(shape(1, 3, false), 6);
+    world_run(world, 20000);
+    cut_all(world, true);
+    world_run(world, 6000);
+    world_restart(world, 2000);
+    world_run(world, 15000);
+    const struct incident *last = world_last(world, NULL);
+    CU_ASSERT_STRING_EQUAL(last->component, "egress:east");
+    CU_ASSERT_EQUAL(last->confidence, CONFIDENCE_LOW);
+    CU_ASSERT(says(last, "would tell"));
+    cut_all(world, false);
+    world_run(world, 20000);
+    CU_ASSERT_EQUAL(world_count(world, STEP_OPENED, NULL), 1);
+    CU_ASSERT_EQUAL(world_count(world, STEP_RESOLVED, "egress:east"), 1);
+    CU_ASSERT_EQUAL(world_pages(world), 0);
+    if (world_count(world, STEP_RESOLVED, "egress:east") != 1) world_print(world);
+    world_free(world);
+}
+
 static void a_guess_becomes_clear_when_somebody_sees_again(void)
 {
     struct world *world = world_new(shape(1, 3, false), 3);
@@ -263,4 +284,5 @@ UNIT_MAIN("engine_blind",
     {"while a dead balancer comes back the service recovers",
         while_a_dead_balancer_comes_back_the_service_recovers},
     {"many services that vanish are one incident", many_services_that_vanish_are_one_incident},
+    {"a restart in the dark keeps the guess", a_restart_in_the_dark_keeps_the_guess},
     {"a guess becomes clear when somebody sees again", a_guess_becomes_clear_when_somebody_sees_again})
