@@ -56,10 +56,21 @@ void resource_ready(const struct request *request, struct reply *reply)
 
 /* ── /metrics ── */
 
+/* Link answers nobody; the engine hears it each second. */
+static bool link_is_up(const struct web *web)
+{
+    json_t *answer;
+    if (web_ask_word(web, ROLE_ENGINE_ASK, "ready", &answer, NULL) < 0) return false;
+    bool up = json_is_true(json_object_get(answer, "link"));
+    json_decref(answer);
+    return up;
+}
+
 static void write_roles(const struct web *web, struct buffer *out)
 {
     struct buffer counts = {0};
-    metrics_family(out, "faultline_role_up", "gauge", "Whether the role answers within two seconds.");
+    metrics_family(out, "faultline_role_up", "gauge",
+        "Whether the role answers within two seconds; link: whether the engine hears it.");
     for (size_t i = 0; i < ARRAY_COUNT(roles); i++) {
         json_t *answer = NULL;
         bool up = web_ask_word(web, roles[i].endpoint, "counts", &answer, NULL) == 0;
@@ -67,6 +78,7 @@ static void write_roles(const struct web *web, struct buffer *out)
         if (up) metrics_counts(&counts, roles[i].name, answer);
         json_decref(answer);
     }
+    metrics_sample(out, "faultline_role_up", "role", "link", link_is_up(web));
     buffer_append(out, buffer_span(&counts), NULL);
     buffer_fini(&counts);
 }

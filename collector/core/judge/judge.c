@@ -268,7 +268,7 @@ static int take_frame(struct judge *judge, const struct role_header *header, str
 
 #define PRESENT_MS 5000
 
-static bool link_is_away(const struct judge *judge, int64_t now_ms)
+bool judge_link_is_away(const struct judge *judge, int64_t now_ms)
 {
     return judge->link_ms != 0 && now_ms - judge->link_ms > JUDGE_DEAF_MS;
 }
@@ -289,7 +289,7 @@ static void become_deaf(struct judge *judge)
  * itself. */
 static void excuse_silence(struct judge *judge, int64_t now_ms)
 {
-    bool away = link_is_away(judge, now_ms);
+    bool away = judge_link_is_away(judge, now_ms);
     if (away) become_deaf(judge);
     if (!judge->deaf || (away && now_ms - judge->link_ms > JUDGE_DEAF_MAX_MS)) return;
     if (!away && now_ms >= judge->deaf_until_ms) {
@@ -311,7 +311,7 @@ static int take_link_counts(struct judge *judge, struct span payload, int64_t no
         return fail(err, ERROR_INPUT, "link's counts are no JSON object");
     }
     int64_t batches = json_integer_value(json_object_get(counts, "link_batches_total"));
-    if (batches < judge->link_batches || link_is_away(judge, now_ms)) {
+    if (batches < judge->link_batches || judge_link_is_away(judge, now_ms)) {
         become_deaf(judge);
         judge->deaf_until_ms = now_ms + JUDGE_DEAF_GRACE_MS;
     }

@@ -113,6 +113,12 @@ static json_t *answer_status(const struct judge *judge, int64_t now_ms)
     return status;
 }
 
+/* Link tells its counts each second, and only while it can listen. */
+static bool link_speaks(const struct judge *judge, int64_t now_ms)
+{
+    return judge->link_ms != 0 && !judge_link_is_away(judge, now_ms);
+}
+
 static json_t *answer_ready(const struct judge *judge, int64_t now_ms)
 {
     const char *reason = "";
@@ -120,7 +126,10 @@ static json_t *answer_ready(const struct judge *judge, int64_t now_ms)
         reason = "state has not said what was before the start";
     else if (now_ms - judge->start_ms < JUDGE_WARM_UP_MS)
         reason = "warming up: two heartbeats have not passed";
-    return json_pack("{s:b, s:s}", "ready", reason[0] == '\0', "reason", reason);
+    else if (!link_speaks(judge, now_ms))
+        reason = "link is not heard: agents cannot reach this collector";
+    return json_pack(
+        "{s:b, s:s, s:b}", "ready", reason[0] == '\0', "reason", reason, "link", link_speaks(judge, now_ms));
 }
 
 static size_t connected_count(const struct judge *judge)
@@ -133,7 +142,6 @@ static size_t connected_count(const struct judge *judge)
 /* Names as in /metrics, link's own beside ours. */
 static json_t *answer_counts(const struct judge *judge, int64_t now_ms)
 {
-    (void)now_ms;
     const struct judge_counts *counts = &judge->counts;
     const struct {
         const char *name;
@@ -164,7 +172,8 @@ static json_t *answer_counts(const struct judge *judge, int64_t now_ms)
     json_t *object = json_object();
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         json_object_set_new(object, rows[i].name, json_integer((json_int_t)rows[i].value));
-    if (judge->link_counts != NULL) json_object_update(object, judge->link_counts);
+    if (judge->link_counts != NULL && link_speaks(judge, now_ms))
+        json_object_update(object, judge->link_counts);
     return object;
 }
 

@@ -49,6 +49,9 @@ struct judge {
     struct buffer frame;
 };
 
+/* judge.c: nothing from link for JUDGE_DEAF_MS. Before its first word it counts as there. */
+bool judge_link_is_away(const struct judge *judge, int64_t now_ms);
+
 /* judge_plan.c: models, plans, bursts */
 int judge_first_model(struct judge *judge, int64_t now_ms, struct error *err);
 void judge_set_presence(struct judge *judge, const char *const *names, size_t count, int64_t now_ms);

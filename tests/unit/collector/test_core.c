@@ -325,6 +325,12 @@ static void wait_for_count(const char *name, int64_t expected)
     CU_ASSERT_EQUAL(got, expected);
 }
 
+static void say_that_link_is_there(void)
+{
+    struct role_header header = role_header_of(ROLE_COUNTS, clock_wall_ms());
+    send_message(world.to_engine, &header, span_text("{\"link_batches_total\": 1}"));
+}
+
 /* Fine weather until it is ready and has judged fine weather; agents go on once a step. */
 static void wait_until_ready(enum weather weather)
 {
@@ -335,6 +341,7 @@ static void wait_until_ready(enum weather weather)
         zmq_poll(&item, 1, 100);
         take_from_core();
         probe_all(weather, 1, 0);
+        say_that_link_is_there();
         json_t *answer = ask("ready");
         ready = json_is_true(json_object_get(answer, "ready"));
         json_decref(answer);

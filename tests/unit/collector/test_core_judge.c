@@ -299,6 +299,41 @@ static void agents_are_listed_whether_enrolled_or_heard_or_not(void)
     end();
 }
 
+/* The table of agents starts anew, the engine's memory does not: both say the same. */
+static void after_a_restart_agents_and_status_know_who_was_heard(void)
+{
+    begin(3);
+    seconds(40, 0x6, 0);
+    struct buffer snapshot = {0};
+    judge_snapshot(judge, &snapshot);
+    judge_free(judge);
+    now_ms += 20000;
+    judge = judge_new(&site->config, &io, site->present, site->present_count, now_ms, NULL);
+    CU_ASSERT_EQUAL(judge_restore(judge, buffer_span(&snapshot), now_ms, NULL), 0);
+    buffer_fini(&snapshot);
+    seconds(3, 0x2, 0);
+    static const char *const states[] = {"reporting", "silent", "never"};
+    json_t *ask_agents = json_pack("{s:s}", "ask", "agents"),
+           *ask_status = json_pack("{s:s}", "ask", "status");
+    json_t *agents = judge_answer(judge, ask_agents, now_ms),
+           *status = judge_answer(judge, ask_status, now_ms);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *agent = json_array_get(agents, i), *host;
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(agent, "state")), states[i]);
+        size_t k = 0;
+        while ((host = json_array_get(json_object_get(status, "hosts"), k++)) != NULL &&
+               !json_equal(json_object_get(host, "name"), json_object_get(agent, "host"))) {
+        }
+        CU_ASSERT_TRUE(json_equal(json_object_get(host, "last_heard"), json_object_get(agent, "last_heard")));
+        CU_ASSERT_TRUE(json_equal(json_object_get(host, "state"), json_object_get(agent, "state")));
+    }
+    json_decref(agents);
+    json_decref(status);
+    json_decref(ask_agents);
+    json_decref(ask_status);
+    end();
+}
+
 static void plans_wait_for_link(void)
 {
     begin(3);
@@ -430,6 +465,31 @@ static void seconds_with_link(int count, unsigned mask, const char *counts)
     }
 }
 
+static bool is_ready(char reason[128])
+{
+    json_t *question = json_pack("{s:s}", "ask", "ready"), *answer = judge_answer(judge, question, now_ms);
+    bool ready = json_is_true(json_object_get(answer, "ready"));
+    snprintf(reason, 128, "%s", json_string_value(json_object_get(answer, "reason")));
+    json_decref(answer);
+    json_decref(question);
+    return ready;
+}
+
+static void without_link_nothing_is_ready(void)
+{
+    char reason[128];
+    begin(3);
+    seconds(10, 0, 0); /* it cannot listen, and ends again and again */
+    CU_ASSERT_FALSE(is_ready(reason));
+    CU_ASSERT_PTR_NOT_NULL(strstr(reason, "link"));
+    seconds_with_link(2, 0xe, "{\"link_batches_total\": 1}");
+    CU_ASSERT_TRUE(is_ready(reason));
+    seconds(4, 0, 0);
+    CU_ASSERT_FALSE(is_ready(reason));
+    CU_ASSERT_PTR_NOT_NULL(strstr(reason, "link"));
+    end();
+}
+
 static void nobody_is_silent_while_link_is_away(void)
 {
     static const struct {
@@ -464,6 +524,8 @@ UNIT_MAIN("core judge",
     {"a newly enrolled host is planned at once", a_newly_enrolled_host_is_planned_at_once},
     {"agents are listed whether enrolled or heard or not",
         agents_are_listed_whether_enrolled_or_heard_or_not},
+    {"after a restart agents and status know who was heard",
+        after_a_restart_agents_and_status_know_who_was_heard},
     {"plans wait for link", plans_wait_for_link},
     {"a learned lateness renews the plans", a_learned_lateness_renews_the_plans},
     {"steps are repeated until recorded and survive a restart",
@@ -471,5 +533,6 @@ UNIT_MAIN("core judge",
     {"what was proven before the first minute survives a restart",
         what_was_proven_before_the_first_minute_survives_a_restart},
     {"a snapshot cut anywhere is refused without harm", a_snapshot_cut_anywhere_is_refused_without_harm},
+    {"without link nothing is ready", without_link_nothing_is_ready},
     {"nobody is silent while link is away", nobody_is_silent_while_link_is_away},
     {"link's own counts stand beside ours", link_s_own_counts_stand_beside_ours})

@@ -109,7 +109,7 @@ static json_t *engine_says(const struct bench *bench, const char *ask)
     if (strcmp(ask, "agents") == 0) return json_pack("[{s:s, s:s}]", "host", "app1", "state", "reporting");
     if (strcmp(ask, "ready") == 0)
         return bench->engine_not_ready ? json_pack("{s:b, s:s}", "ready", 0, "reason", "warming up")
-                                       : json_pack("{s:b}", "ready", 1);
+                                       : json_pack("{s:b, s:b}", "ready", 1, "link", 1);
     return json_pack(
         "{s:i, s:i, s:i}", "engine_frames_total", 3, "link_frames_total", 4, "engine_agents_count", 1);
 }
@@ -469,9 +469,10 @@ static void metrics_satisfy_promtool(void)
     char *body;
     CU_ASSERT_EQUAL(request(&bench, 0, "GET", "/metrics", NULL, &body), 200);
     static const char *const expected[] = {"faultline_role_up{role=\"engine\"} 1",
-        "faultline_engine_frames_total 3", "faultline_link_frames_total 4",
-        "faultline_store_commit_seconds_total 0.0015", "faultline_incidents{state=\"open\"} 1",
-        "faultline_agents{state=\"reporting\"} 1", "faultline_process_restarts_total{process=\"core\"} 2"};
+        "faultline_role_up{role=\"link\"} 1", "faultline_engine_frames_total 3",
+        "faultline_link_frames_total 4", "faultline_store_commit_seconds_total 0.0015",
+        "faultline_incidents{state=\"open\"} 1", "faultline_agents{state=\"reporting\"} 1",
+        "faultline_process_restarts_total{process=\"core\"} 2"};
     for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
         if (strstr(body, expected[i]) == NULL) printf("missing %s\n", expected[i]);
         CU_ASSERT_PTR_NOT_NULL(strstr(body, expected[i]));
