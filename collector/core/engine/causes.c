@@ -95,6 +95,11 @@ int64_t hold_for(const struct engine *engine, const char *component)
 
 /* ---- telling ---- */
 
+bool cause_is_past(const struct cause *cause)
+{
+    return cause->incident.state == INCIDENT_STATE_RESOLVED || cause->recovered_ms != 0;
+}
+
 void cause_tell(struct engine *engine, struct cause *cause, enum step step)
 {
     struct impact_view view;
@@ -102,13 +107,13 @@ void cause_tell(struct engine *engine, struct cause *cause, enum step step)
     impact_of(engine, cause, &view);
     cause->incident.impact = keep;
     cause->incident.steps++;
-    if (step == STEP_RESOLVED && cause->source == CAUSE_MATRIX) {
+    if (cause_is_past(cause) && cause->source == CAUSE_MATRIX) {
         /* The words of the fault stay as they were told; so does what they say. */
         cause->incident.mode = cause->told_mode;
         cause->incident.confidence = cause->told_confidence;
     }
     describe(engine, cause, &view);
-    cause->amended_ms = engine->now_ms;
+    if (step == STEP_AMENDED) cause->amended_ms = engine->now_ms;
     cause->told_impact = cause->incident.impact;
     cause->told_mode = cause->incident.mode;
     cause->told_severity = cause->incident.severity;
@@ -221,8 +226,14 @@ void cause_absorb(struct engine *engine, struct cause *into, struct cause *cause
 {
     incident_add_symptom(
         &into->incident, cause->incident.component, cause->incident.mode, cause->incident.onset_ms);
-    snprintf(cause->incident.advice, sizeof cause->incident.advice, "part of %s: %s", into->incident.id,
+    struct incident *gone = &cause->incident;
+    char names[INCIDENT_COMPONENT_SIZE + 96], follow[INCIDENT_ID_SIZE + 96];
+    snprintf(names, sizeof names, "merged into %s, %.80s, which is still open: ", into->incident.id,
         into->incident.component);
+    snprintf(
+        follow, sizeof follow, "follow %s: only this number ends, nothing says that ", into->incident.id);
+    snprintf(gone->headline, sizeof gone->headline, "%s%.120s goes on there", names, gone->component);
+    snprintf(gone->advice, sizeof gone->advice, "%s%.120s is back", follow, gone->component);
     cause->incident.state = INCIDENT_STATE_RESOLVED;
     cause->incident.resolved_ms = engine->now_ms;
     cause_tell(engine, cause, STEP_RESOLVED);

@@ -295,7 +295,7 @@ static void describe_matrix(struct engine *engine, struct cause *cause)
             count_through(engine, cause, cause->grounds[g].place, &counts);
     count_direct(engine, cause, &counts);
     if (place->kind == PLACE_BACKEND) count_backend(engine, place->backend, &counts);
-    if (incident->state == INCIDENT_STATE_RESOLVED) return; /* the words of the fault stay */
+    if (cause_is_past(cause)) return; /* the words of the fault stay */
     headline_of(engine, cause, place, &counts);
     incident->ruled_out_count = 0;
     evidence_collect(engine, cause);
@@ -312,6 +312,10 @@ void describe(struct engine *engine, struct cause *cause, const struct impact_vi
             snprintf(incident->advice, sizeof incident->advice, "%s",
                 (cause->blind || cause->single) && advices[i].alone != NULL ? advices[i].alone
                                                                             : advices[i].text);
+    if (cause->recovered_ms != 0)
+        snprintf(incident->advice, sizeof incident->advice,
+            "it answers again, but it came back before: resolved when it stays well for %.0f s",
+            (double)cause->hold_ms / 1000);
     for (uint32_t s = 0; s < engine->model->service_count; s++) {
         if (incident->impact < IMPACT_USERS_HURT || !cause_touches_service(engine, cause, s)) continue;
         char component[INCIDENT_COMPONENT_SIZE];

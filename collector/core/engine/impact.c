@@ -4,9 +4,10 @@
 
 #include "collector/core/engine/internal.h"
 
-#define RECENT_MS       3000
-#define STILL_BAD_MS    2000
-#define BLIND_TICKET_MS 15000
+#define RECENT_MS         3000
+#define STILL_BAD_MS      2000
+#define BLIND_TICKET_MS   15000
+#define SEVERITY_STAYS_MS 15000 /* a page is not taken back in the seconds in which it is read */
 
 /* The blame of a cause as places; silence blames none. */
 static const struct place *ground_place(const struct engine *engine, const struct cause *cause, uint32_t i)
@@ -240,4 +241,13 @@ enum severity severity_of(
     case COMPONENT_AGENT: return SEVERITY_WARNING;
     default: return SEVERITY_TICKET;
     }
+}
+
+void cause_set_severity(const struct engine *engine, struct cause *cause, const struct impact_view *view)
+{
+    enum severity severity = severity_of(engine, cause, view);
+    if (severity < cause->incident.severity && engine->now_ms - cause->severity_raised_ms < SEVERITY_STAYS_MS)
+        return;
+    if (severity > cause->incident.severity) cause->severity_raised_ms = engine->now_ms;
+    cause->incident.severity = severity;
 }

@@ -258,9 +258,11 @@ struct cause {
     uint32_t silent_host; /* CAUSE_SILENCE; MODEL_NONE: many */
     int64_t recovered_ms; /* 0: not recovered */
     int64_t hold_ms;
-    int64_t lower_since_ms; /* impact has been lower than told since */
-    int64_t users_bad_ms;   /* last bad outcome at the entrance */
-    double entrance_good;   /* good outcomes there since the last bad one */
+    int64_t lower_since_ms;   /* impact has been lower than told since */
+    int64_t users_bad_ms;     /* last bad outcome at the entrance */
+    double entrance_good;     /* good outcomes there since the last bad one, or since it got its name */
+    int64_t entrance_good_ms; /* start of the first of them; 0 none */
+    int64_t severity_raised_ms;
     int64_t amended_ms;
     bool warn_only;
     bool hurt_users; /* at any time */
@@ -432,6 +434,7 @@ struct cause *cause_new(
 void cause_set_component(struct cause *cause, const char *component);
 void cause_tell(struct engine *engine, struct cause *cause, enum step step);
 void cause_mark(struct engine *engine, const struct cause *cause, bool open); /* its places */
+bool cause_is_past(const struct cause *cause); /* resolved or recovered: its words stay as they were told */
 void cause_absorb(struct engine *engine, struct cause *into, struct cause *cause);
 void cause_resolve(struct engine *engine, struct cause *cause);
 void cause_remove(struct engine *engine, struct cause *cause); /* frees it */
@@ -462,6 +465,8 @@ struct impact_view {
 enum impact impact_of(struct engine *engine, struct cause *cause, struct impact_view *view);
 enum severity severity_of(
     const struct engine *engine, const struct cause *cause, const struct impact_view *view);
+/* Raised at once, lowered only a while after. */
+void cause_set_severity(const struct engine *engine, struct cause *cause, const struct impact_view *view);
 bool cause_touches_service(const struct engine *engine, const struct cause *cause, uint32_t service);
 /* Whether an open incident blames the observer's side of it: an observer, its way out or the path itself. */
 bool path_in_doubt(const struct engine *engine, const struct path *path);

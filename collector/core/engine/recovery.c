@@ -7,7 +7,9 @@
 #include "collector/core/engine/internal.h"
 #include "common/check.h"
 
-#define AMEND_MS     1000   /* amendments that raise nothing wait for each other */
+#define AMEND_MS     5000   /* amendments that raise nothing wait for each other */
+#define FIRST_MS     1000   /* … and the first for what the first seconds bring */
+#define SERVED_MS    5000   /* good at the entrance for so long: users are served */
 #define LOWER_MS     4000   /* an impact is lowered after this time without it */
 #define UNPLANNED_MS 120000 /* after a start, until an incident without any path is given up */
 
@@ -36,26 +38,64 @@ static void recover_ground(struct engine *engine, struct cause *cause, struct gr
 }
 
 /* What users met since: a fault of one request in thirty is not over because ten went well. */
-static void count_entrance(struct engine *engine, struct cause *cause, const struct path *path, bool bad)
+static void count_entrance(
+    struct engine *engine, struct cause *cause, const struct path *path, const struct evidence *evidence)
 {
     const struct model_target *target = &engine->model->targets[path->target];
     if (target->entrance != ENTRANCE_USERS || path->aside ||
         !cause_touches_service(engine, cause, target->service))
         return;
-    cause->entrance_good = bad ? 0 : cause->entrance_good + 1;
+    if (evidence->failed) {
+        cause->entrance_good = 0;
+        cause->entrance_good_ms = 0;
+        return;
+    }
+    cause->entrance_good++;
+    if (cause->entrance_good_ms == 0) cause->entrance_good_ms = evidence->start_ms;
 }
 
-static bool entrance_is_well(const struct cause *cause)
+static bool entrance_is_well(const struct engine *engine, const struct cause *cause)
 {
     double q = cause->ground_count > 0 ? magnitudes[cause->grounds[0].q] : .9;
-    return cause->entrance_good >= RECOVERY_SUM / -log(1 - q);
+    return cause->entrance_good_ms != 0 && engine->now_ms - cause->entrance_good_ms >= SERVED_MS &&
+           cause->entrance_good >= RECOVERY_SUM / -log(1 - q);
+}
+
+static bool touches_any_service(const struct engine *engine, const struct cause *cause)
+{
+    for (uint32_t s = 0; s < engine->model->service_count; s++)
+        if (cause_touches_service(engine, cause, s)) return true;
+    return false;
+}
+
+/* Another open incident of the same users: one that hurts them, or too young to know. */
+static bool users_have_another(const struct engine *engine, const struct cause *cause)
+{
+    for (uint32_t i = 0; i < engine->cause_count; i++) {
+        const struct cause *other = engine->causes[i];
+        if (other == cause || other->recovered_ms != 0 || other->incident.state != INCIDENT_STATE_OPEN)
+            continue;
+        if (other->incident.impact < IMPACT_USERS_HURT &&
+            engine->now_ms - other->incident.detected_ms >= SERVED_MS)
+            continue;
+        for (uint32_t s = 0; s < engine->model->service_count; s++)
+            if (cause_touches_service(engine, cause, s) && cause_touches_service(engine, other, s))
+                return true;
+    }
+    return false;
+}
+
+/* Recovered, but it came back before: watched for a while, and told as what users have meanwhile. */
+static bool is_held(const struct cause *cause)
+{
+    return cause->recovered_ms != 0 && cause->hold_ms > HOLD_MS;
 }
 
 void causes_recover(struct engine *engine, const struct path *path, const struct evidence *evidence)
 {
     for (uint32_t i = 0; i < engine->cause_count; i++) {
         struct cause *cause = engine->causes[i];
-        count_entrance(engine, cause, path, evidence->failed);
+        count_entrance(engine, cause, path, evidence);
         for (uint32_t g = 0; g < cause->ground_count; g++)
             if (cause->grounds[g].place != MODEL_NONE)
                 recover_ground(engine, cause, &cause->grounds[g], path, evidence);
@@ -80,7 +120,7 @@ static bool excused(const struct engine *engine, const struct cause *cause)
 static void lower_or_raise(struct engine *engine, struct cause *cause)
 {
     struct incident *incident = &cause->incident;
-    if (cause->recovered_ms != 0) return; /* what it was stays in its last word */
+    if (cause->recovered_ms != 0 && !is_held(cause)) return; /* what it was stays in its last word */
     struct impact_view view;
     enum impact impact = impact_of(engine, cause, &view);
     /* One bad request alone makes nobody suffer whom nothing ailed before. */
@@ -92,12 +132,13 @@ static void lower_or_raise(struct engine *engine, struct cause *cause)
     } else if (cause->lower_since_ms == 0) {
         cause->lower_since_ms = engine->now_ms;
     } else if (engine->now_ms - cause->lower_since_ms >= LOWER_MS &&
-               (incident->impact < IMPACT_USERS_HURT || entrance_is_well(cause))) {
+               (incident->impact < IMPACT_USERS_HURT || entrance_is_well(engine, cause) ||
+                   !touches_any_service(engine, cause))) {
         incident->impact = impact;
         cause->lower_since_ms = 0;
     }
     if (incident->impact >= IMPACT_USERS_HURT) cause->hurt_users = true;
-    incident->severity = severity_of(engine, cause, &view);
+    cause_set_severity(engine, cause, &view);
 }
 
 static bool differs_from_told(const struct cause *cause)
@@ -112,7 +153,9 @@ static void tell_changes(struct engine *engine, struct cause *cause)
 {
     struct incident *incident = &cause->incident;
     bool hurts = incident->impact >= IMPACT_USERS_HURT;
-    if (incident->state == INCIDENT_STATE_OPEN && cause->hurt_users && !hurts && cause->recovered_ms == 0) {
+    bool goes_on = cause->recovered_ms == 0 || is_held(cause);
+    if (incident->state == INCIDENT_STATE_OPEN && cause->hurt_users && !hurts && goes_on &&
+        entrance_is_well(engine, cause) && !users_have_another(engine, cause)) {
         incident->state = INCIDENT_STATE_MITIGATED;
         incident->mitigated_ms = engine->now_ms;
         cause_tell(engine, cause, STEP_MITIGATED);
@@ -124,10 +167,12 @@ static void tell_changes(struct engine *engine, struct cause *cause)
         cause_tell(engine, cause, STEP_AMENDED);
         return;
     }
-    if (cause->recovered_ms != 0 || !differs_from_told(cause)) return;
-    bool urgent = incident->severity > cause->told_severity || incident->impact > cause->told_impact ||
+    if (!goes_on || !differs_from_told(cause)) return;
+    bool urgent = (incident->severity == SEVERITY_PAGE && cause->told_severity != SEVERITY_PAGE) ||
                   strcmp(incident->component, cause->told_component) != 0;
-    if (urgent || engine->now_ms - cause->amended_ms >= AMEND_MS) cause_tell(engine, cause, STEP_AMENDED);
+    bool patient =
+        engine->now_ms - cause->amended_ms >= AMEND_MS && engine->now_ms - incident->detected_ms >= FIRST_MS;
+    if (urgent || patient) cause_tell(engine, cause, STEP_AMENDED);
 }
 
 /* Silence is no recovery: something it covers must still be seen. */

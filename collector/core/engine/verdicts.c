@@ -118,9 +118,9 @@ static void update_told(struct engine *engine, struct cause *cause)
 {
     struct impact_view view;
     enum impact impact = impact_of(engine, cause, &view);
-    cause->incident.impact = impact;
+    if (impact > cause->incident.impact) cause->incident.impact = impact; /* time lowers it, not a name */
     if (impact >= IMPACT_USERS_HURT) cause->hurt_users = true;
-    cause->incident.severity = severity_of(engine, cause, &view);
+    cause_set_severity(engine, cause, &view);
 }
 
 /* A callee of the service that is itself an open incident explains it. */
@@ -159,21 +159,34 @@ static void open_cause(struct engine *engine, const struct pick *pick)
     cause_tell(engine, cause, STEP_OPENED);
 }
 
-/* The same incident under a better name. */
-static void rename_cause(struct engine *engine, struct cause *cause, const struct pick *pick)
+/* The same incident under a better name, which is not told yet. */
+static void name_better(struct engine *engine, struct cause *cause, const struct pick *pick)
 {
     cause_mark(engine, cause, false);
     incident_add_symptom(
         &cause->incident, cause->incident.component, cause->incident.mode, cause->incident.onset_ms);
     cause->ground_count = 0;
     cause->recovered_ms = 0;
+    cause->entrance_good = 0; /* whether users are served is asked of the new name */
+    cause->entrance_good_ms = 0;
     ground_on(engine, cause, pick);
     if (pick->onset_ms < cause->incident.onset_ms) cause->incident.onset_ms = pick->onset_ms;
     take_pick(engine, cause, pick);
     for (uint32_t i = 0; i < engine->cause_count; i++) cause_mark(engine, engine->causes[i], true);
     group_start_rest(engine, engine->places[pick->place].group);
+}
+
+static void tell_name(struct engine *engine, struct cause *cause)
+{
     update_told(engine, cause);
-    cause_tell(engine, cause, STEP_AMENDED);
+    if (strcmp(cause->incident.component, cause->told_component) != 0)
+        cause_tell(engine, cause, STEP_AMENDED);
+}
+
+static void rename_cause(struct engine *engine, struct cause *cause, const struct pick *pick)
+{
+    name_better(engine, cause, pick);
+    tell_name(engine, cause);
 }
 
 /* Whether the place explains the cause altogether: what it covers, and from the beginning. */
@@ -197,15 +210,16 @@ static bool broaden(struct engine *engine, const struct pick *pick)
     struct cause *first = NULL;
     for (uint32_t i = 0; i < engine->cause_count; i++) {
         struct cause *cause = engine->causes[i];
-        if (cause->source != CAUSE_MATRIX || !contains_cause(engine, pick, cause)) continue;
+        if (cause->source != CAUSE_MATRIX || cause == first || !contains_cause(engine, pick, cause)) continue;
         if (first == NULL) {
             first = cause;
+            name_better(engine, first, pick); /* the others are told whose part they are by this name */
             continue;
         }
         cause_absorb(engine, first, cause);
         i--;
     }
-    if (first != NULL) rename_cause(engine, first, pick);
+    if (first != NULL) tell_name(engine, first);
     return first != NULL;
 }
 

@@ -233,6 +233,79 @@ static void a_broader_cause_takes_up_its_first_symptom(void)
     world_free(world);
 }
 
+static void kill_in_turn(struct world *world, int64_t gap_ms)
+{
+    for (int b = 0; b < 3; b++) {
+        world->backend[b] = WORLD_REFUSES;
+        world_run(world, 1500);
+        world->out_of_rotation[b] = true;
+        world_run(world, gap_ms - 1500);
+    }
+    world_run(world, 20000);
+}
+
+/* What is told of one incident: severity is not taken back within 15 s, and amendments that neither page nor
+ * rename come 5 s apart. */
+static bool tells_calmly(const struct world *world, const char *id)
+{
+    const struct engine_step *before = NULL;
+    int64_t raised_ms = 0, amended_ms = 0;
+    for (size_t i = 0; i < world->step_count; i++) {
+        const struct engine_step *step = &world->steps[i];
+        if (strcmp(step->incident.id, id) != 0 || step->step == STEP_RESOLVED) continue;
+        enum severity severity = step->incident.severity;
+        if (before == NULL || severity > before->incident.severity) raised_ms = step->at_ms;
+        if (before != NULL && severity < before->incident.severity && step->at_ms - raised_ms < 15000)
+            return false;
+        bool renamed = before != NULL && strcmp(step->incident.component, before->incident.component) != 0;
+        bool pages = before != NULL && severity == SEVERITY_PAGE && before->incident.severity < severity;
+        bool again = before != NULL && before->incident.state == INCIDENT_STATE_MITIGATED;
+        if (step->step == STEP_AMENDED) {
+            if (!renamed && !pages && !again && amended_ms != 0 && step->at_ms - amended_ms < 5000)
+                return false;
+            amended_ms = step->at_ms;
+        }
+        before = step;
+    }
+    return true;
+}
+
+static void an_outage_that_grows_is_told_calmly_and_never_mitigated(void)
+{
+    static const int64_t gaps[] = {2000, 3500, 5000};
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        for (size_t g = 0; g < ARRAY_COUNT(gaps); g++) {
+            struct world *world = healthy_world(seed);
+            kill_in_turn(world, gaps[g]);
+            bool calm = true;
+            for (size_t i = 0; i < world->step_count; i++)
+                calm = calm && tells_calmly(world, world->steps[i].incident.id);
+            check(world, calm && world_count(world, STEP_MITIGATED, NULL) == 0);
+            world_free(world);
+        }
+}
+
+static void what_is_absorbed_is_not_told_as_gone(void)
+{
+    size_t absorbed = 0;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = healthy_world(seed);
+        kill_in_turn(world, 3500);
+        bool right = true;
+        for (size_t i = 0; i < world->step_count; i++) {
+            const struct incident *gone = &world->steps[i].incident;
+            if (world->steps[i].step != STEP_RESOLVED) continue;
+            absorbed++;
+            right = right && strstr(gone->headline, "merged into A-1, backends:www") != NULL &&
+                    strstr(gone->advice, "follow A-1") != NULL &&
+                    strstr(gone->headline, gone->component) != NULL;
+        }
+        check(world, right);
+        world_free(world);
+    }
+    CU_ASSERT(absorbed > 0);
+}
+
 static void two_faults_at_once_are_two_incidents(void)
 {
     struct world *world = healthy_world(9);
@@ -262,6 +335,31 @@ static void flapping_is_told_a_few_times_and_not_each_time(void)
         world_run(world, 20000);
     }
     check(world, world_count(world, STEP_OPENED, NULL) <= 2 && world_count(world, STEP_RESOLVED, NULL) <= 1);
+    world_free(world);
+}
+
+static void flapping_that_is_over_is_mitigated_while_it_is_watched(void)
+{
+    struct world *world = healthy_world(10);
+    for (int i = 0; i < 7; i++) {
+        world->balancer[0] = WORLD_REFUSES;
+        world_run(world, 4000);
+        world->balancer[0] = WORLD_FINE;
+        world_run(world, 9000);
+    }
+    world_run(world, 6000);
+    const struct incident *last = world_last(world, "lb:lb-www");
+    check(world, last->state == INCIDENT_STATE_MITIGATED && last->mitigated_ms > 0 &&
+                     last->impact == IMPACT_NONE && strstr(last->advice, "came back before") != NULL);
+    world_run(world, 15000); /* nor does it go on to page */
+    check(world, world_last(world, "lb:lb-www")->severity < SEVERITY_PAGE);
+    world->balancer[0] = WORLD_REFUSES;
+    world_run(world, 4000);
+    last = world_last(world, "lb:lb-www");
+    check(world, last->state == INCIDENT_STATE_OPEN && last->severity == SEVERITY_PAGE);
+    world->balancer[0] = WORLD_FINE;
+    world_run(world, 700000);
+    check(world, world_last(world, "lb:lb-www")->state == INCIDENT_STATE_RESOLVED);
     world_free(world);
 }
 
@@ -668,6 +766,11 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
     {"a repair that releases probes does not rename the fault",
         a_repair_that_releases_probes_does_not_rename_the_fault},
     {"a broader cause takes up its first symptom", a_broader_cause_takes_up_its_first_symptom},
+    {"an outage that grows is told calmly and never mitigated",
+        an_outage_that_grows_is_told_calmly_and_never_mitigated},
+    {"what is absorbed is not told as gone", what_is_absorbed_is_not_told_as_gone},
+    {"flapping that is over is mitigated while it is watched",
+        flapping_that_is_over_is_mitigated_while_it_is_watched},
     {"two faults at once are two incidents", two_faults_at_once_are_two_incidents},
     {"flapping is told a few times and not each time", flapping_is_told_a_few_times_and_not_each_time},
     {"a silent agent is a warning and comes back", a_silent_agent_is_a_warning_and_comes_back},
