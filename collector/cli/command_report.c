@@ -64,10 +64,9 @@ static void impact(const json_t *incident)
     if (json_array_size(services) > 0) printf(" Services:");
     json_array_foreach(services, i, service) printf("%s %s", i > 0 ? "," : "", json_string_value(service));
     if (json_array_size(services) > 0) putchar('.');
-    double share = text_real(incident, "magnitude", 0);
-    if (share > 0 && share <= 1)
-        printf(" About %.0f %% of the requests through it were affected.", share * 100);
-    if (share > 1) printf(" About %.1f times slower than usual.", share);
+    /* A share of requests is the engine's grid, not a measurement: the counts stand under Evidence. */
+    double slower = text_real(incident, "magnitude", 0);
+    if (slower > 1) printf(" About %.1f times slower than usual.", slower);
     if (text_time(incident, "mitigated_at") > 0)
         printf(" Users were served again after %s.", lasted(incident, "onset", "mitigated_at", span));
     putchar('\n');
@@ -85,7 +84,41 @@ static void print_cell(const char *text)
     }
 }
 
-static void timeline(const json_t *rows)
+/* The collector's own housekeeping tells nothing of the incident. */
+static bool is_housekeeping(const json_t *row)
+{
+    return strcmp(text_of(row, "kind"), "plan") == 0;
+}
+
+static const char *over_in_words(const char *mode)
+{
+    static const struct {
+        const char *mode, *over;
+    } rows[] = {{"down", "answers again"}, {"hung", "answers again"}, {"not answering", "answers again"},
+        {"partial", "answers again"}, {"silent", "reports again"}, {"slow", "is as fast as before"},
+        {"errors", "answers without errors again"}};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (strcmp(rows[i].mode, mode) == 0) return rows[i].over;
+    return "is well again";
+}
+
+/* An end is told as one: the headline that comes with it says what was broken. */
+static void print_event(const json_t *incident, const json_t *row)
+{
+    const char *kind = text_of(row, "kind"), *text = text_of(row, "text"),
+               *component = text_of(incident, "component");
+    char after[32];
+    bool is_headline = component[0] != '\0' && strncmp(text, component, strlen(component)) == 0;
+    if (is_headline && strcmp(kind, "resolved") == 0)
+        printf("%s %s, after %s", component, over_in_words(text_of(incident, "mode")),
+            lasted(incident, "onset", "resolved_at", after));
+    else if (is_headline && strcmp(kind, "mitigated") == 0)
+        printf("users are served again, after %s", lasted(incident, "onset", "mitigated_at", after));
+    else
+        print_cell(text);
+}
+
+static void timeline(const json_t *incident, const json_t *rows)
 {
     size_t i;
     json_t *row;
@@ -93,8 +126,9 @@ static void timeline(const json_t *rows)
     puts("\n## Timeline (UTC)\n\n| time | what | |\n|---|---|---|");
     json_array_foreach(rows, i, row)
     {
+        if (is_housekeeping(row)) continue;
         printf("| %s | %s | ", text_clock(text_of(row, "at"), at), text_of(row, "kind"));
-        print_cell(text_of(row, "text"));
+        print_event(incident, row);
         puts(" |");
     }
 }
@@ -189,7 +223,7 @@ static int run_report(struct cli *cli, int argc, char **argv)
     } else {
         summary(incident);
         impact(incident);
-        timeline(json_object_get(object, "timeline"));
+        timeline(incident, json_object_get(object, "timeline"));
         evidence(incident);
         told(deliveries);
         open_questions(incident, deliveries);

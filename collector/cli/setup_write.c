@@ -361,7 +361,7 @@ static void write_head(const struct writer *writer)
         "sites:\n"
         "  here: {}   # add two URLs elsewhere, so that a broken way out is not taken for a broken site:\n"
         "             # here: {references: [\"https://example.org/\", \"https://example.net/\"]}\n\n"
-        "hosts:\n"
+        "hosts:       # with one observer outages can only warn: add hosts with agents, best at other sites\n"
         "  %s: {site: here}\n",
         host->disk_count == 0 ? " none found" : "", host->name);
 }

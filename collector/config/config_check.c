@@ -221,7 +221,8 @@ static void check_routes(struct config_build *build)
             schema_get(node, "impact") == NULL)
             warning_at(build, node, "this route has neither 'severity' nor 'impact': everything goes there");
     }
-    for (size_t h = 0; h < config->hook_count; h++) {
+    /* Without any route every hook gets tickets and pages. */
+    for (size_t h = 0; h < config->hook_count && config->route_count > 0; h++) {
         bool reached = false;
         for (size_t i = 0; i < config->route_count; i++)
             for (size_t t = 0; t < config->routes[i].to_count; t++) reached |= config->routes[i].to[t] == h;

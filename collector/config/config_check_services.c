@@ -176,6 +176,30 @@ static void check_dependencies(struct config_build *build, const struct schema_n
         if (visits[i] == VISIT_NONE) walk_from(&walk, i);
 }
 
+/* From one place a broken balancer and a broken route to it look the same, so the engine does not wake
+ * anybody. */
+static void check_observers(struct config_build *build, const struct schema_node *map)
+{
+    const struct config *config = build->config;
+    size_t able = 0;
+    for (size_t i = 0; i < config->host_count; i++) able += config->hosts[i].observer;
+    if (config->service_count > 0 && config->host_count > 0 && able <= 1) {
+        warning_at(build, schema_get(build->root, "hosts"),
+            "%s: outages can only warn, since a broken balancer and a broken route look the same from one "
+            "place; add a host with an agent, best at another site",
+            able == 1 ? "one observer" : "no observer");
+        return;
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct schema_node *node = schema_get(map->children[i], "observers");
+        if (map->children[i]->kind == SCHEMA_MAPPING && node != NULL && config->services[i].observers == 1)
+            warning_at(build, node,
+                "one observer: outages of '%.64s' can only warn, since a broken balancer and a broken route "
+                "look the same from one place",
+                config->services[i].name);
+    }
+}
+
 void config_check_services(struct config_build *build)
 {
     const struct schema_node *map = schema_get(build->root, "services");
@@ -189,4 +213,5 @@ void config_check_services(struct config_build *build)
         check_backends(build, node, service);
     }
     check_dependencies(build, map);
+    check_observers(build, map);
 }
