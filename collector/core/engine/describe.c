@@ -162,6 +162,29 @@ static void headline_balancer(struct engine *engine, struct cause *cause, const 
         say(out, size, "no backend can be asked directly");
 }
 
+/* What tells the way out of a site from the service: the words name what has been seen. */
+static const char *egress_told_by(const struct engine *engine, const struct place *place)
+{
+    bool references = false, others = false;
+    for (uint32_t p = 0; p < engine->path_count; p++) {
+        const struct path *path = &engine->paths[p];
+        const struct model_target *target = &engine->model->targets[path->target];
+        if (!engine->ways[path->way].proven || !path_fresh(engine, path)) continue;
+        const struct ending *newest = path_newest(path);
+        if (newest == NULL) continue;
+        bool here = engine->model->hosts[path->host].site == place->site;
+        bool good = ending_is_good(newest);
+        if (target->entrance == ENTRANCE_REFERENCE) {
+            references = references || (here && !good);
+        } else if (!here && good && !path->shallow && !path->aside && target->service != MODEL_NONE) {
+            others = others || engine->services[target->service].group == place->group;
+        }
+    }
+    if (references)
+        return others ? ", its references too; other sites' observers do not" : ", its references too";
+    return others ? ", other sites' observers do not" : "";
+}
+
 static void headline_of(
     struct engine *engine, struct cause *cause, const struct place *place, const struct counts *c)
 {
@@ -212,9 +235,7 @@ static void headline_of(
             say(out, size, "no observer reaches anything and all are at this site; it may as well be %s",
                 i->runner_up);
         else
-            say(out, size, "all observers of the site fail together%s",
-                place->kind == PLACE_EGRESS_ALL ? ", its references too or other sites' observers do not"
-                                                : "");
+            say(out, size, "all observers of the site fail together%s", egress_told_by(engine, place));
         break;
     case PLACE_PATH_LB:
     case PLACE_PATH_LB_ADDRESS:
@@ -270,7 +291,7 @@ static const struct {
 } advices[] = {
     {COMPONENT_LB, "lead users around the balancer, or repair it; the backends are not the cause",
         "ask the service from elsewhere; then lead users around the balancer, or repair it"},
-    {COMPONENT_BACKEND, "look at this server; the others answer", NULL},
+    {COMPONENT_BACKEND, "look at this server", NULL}, /* and at the others: advise_on_backend */
     {COMPONENT_BACKENDS, "look for what the backends share: database, storage, network, the last deployment",
         "ask the service from elsewhere; then look for what its servers share: network, power, host"},
     {COMPONENT_SERVICE, "look at what the application calls: database, search, cache", NULL},
@@ -281,6 +302,24 @@ static const struct {
     {COMPONENT_PATH, "look at the route and the firewalls between the two", NULL},
     {COMPONENT_ZONE, "take the zone out of the balancers", NULL},
 };
+
+/* By the count that the headline tells. */
+static void advise_on_backend(const struct engine *engine, struct cause *cause)
+{
+    struct incident *i = &cause->incident;
+    struct counts counts = {0};
+    count_direct(engine, cause, &counts);
+    if (counts.direct_all < 2) return;
+    if (counts.direct_ok == 0)
+        snprintf(i->advice, sizeof i->advice,
+            "look at this server and at what it shares with the others: none of them answers");
+    else if (counts.direct_ok + 1 < counts.direct_all)
+        snprintf(i->advice, sizeof i->advice,
+            "look at this server; it is not the only one, %u of %u backends answer", counts.direct_ok,
+            counts.direct_all);
+    else
+        snprintf(i->advice, sizeof i->advice, "look at this server; the others answer");
+}
 
 static void describe_matrix(struct engine *engine, struct cause *cause)
 {
@@ -312,6 +351,7 @@ void describe(struct engine *engine, struct cause *cause, const struct impact_vi
             snprintf(incident->advice, sizeof incident->advice, "%s",
                 (cause->blind || cause->single) && advices[i].alone != NULL ? advices[i].alone
                                                                             : advices[i].text);
+    if (incident->kind == COMPONENT_BACKEND) advise_on_backend(engine, cause);
     if (cause->recovered_ms != 0)
         snprintf(incident->advice, sizeof incident->advice,
             "it answers again, but it came back before: resolved when it stays well for %.0f s",

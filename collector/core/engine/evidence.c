@@ -34,6 +34,27 @@ static void subject_of(const struct model_target *target, char *out, size_t size
             snprintf(out, size, "%s%s%s", entrance_words[i].before, target->name, entrance_words[i].after);
 }
 
+static void component_of(
+    const struct engine *engine, const struct model_target *target, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (target->service == MODEL_NONE) return; /* a reference is nobody's component */
+    const struct model_service *service = &engine->model->services[target->service];
+    switch (target->entrance) {
+    case ENTRANCE_USERS: snprintf(out, size, "service:%s", service->name); break;
+    case ENTRANCE_HOP:
+        snprintf(out, size, "lb:%s", engine->model->balancers[service->hops[target->hop]].name);
+        break;
+    case ENTRANCE_BACKEND:
+    case ENTRANCE_HEALTH:
+        snprintf(out, size, "backend:%s/%s", service->name, engine->model->backends[target->backend].name);
+        break;
+    case ENTRANCE_REFERENCE:
+    case ENTRANCE_STATS:
+    case ENTRANCE_COUNT: break;
+    }
+}
+
 /* One line a target: how its probes of the last seconds ended. */
 static void evidence_of_target(struct engine *engine, struct cause *cause, uint32_t t, int64_t since)
 {
@@ -59,11 +80,11 @@ static void evidence_of_target(struct engine *engine, struct cause *cause, uint3
             pool_late_after_ms(&engine->pools[engine->target_pool[t]]));
     subject_of(target, subject, sizeof subject);
     int64_t span_ms = engine->now_ms - since;
-    incident_add_evidence(&cause->incident,
-        target->entrance == ENTRANCE_BACKEND || target->entrance == ENTRANCE_HEALTH ? target->name : "", "",
-        tally.ok, all, "%s: %u of %u probes by %u observer%s were good in the last %.1f s%s", subject,
-        tally.ok, all, observers, observers == 1 ? "" : "s", (double)(span_ms < 100 ? 100 : span_ms) / 1000,
-        how);
+    char component[INCIDENT_COMPONENT_SIZE];
+    component_of(engine, target, component, sizeof component);
+    incident_add_evidence(&cause->incident, component, "", tally.ok, all,
+        "%s: %u of %u probes by %u observer%s were good in the last %.1f s%s", subject, tally.ok, all,
+        observers, observers == 1 ? "" : "s", (double)(span_ms < 100 ? 100 : span_ms) / 1000, how);
     struct incident_evidence *fact = &cause->incident.evidence[cause->incident.evidence_count - 1];
     fact->from_ms = since;
     fact->to_ms = engine->now_ms;

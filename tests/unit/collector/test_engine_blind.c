@@ -109,6 +109,30 @@ static void one_row(const struct row *row, uint64_t seed, int64_t healthy_ms)
     world_free(world);
 }
 
+static void a_dead_way_out_says_what_told_it(void)
+{
+    static const struct {
+        int sites, observers;
+        bool references;
+        const char *says, *not ;
+    } shapes[] = {{1, 3, true, ", its references too", "other sites"},
+        {2, 4, false, ", other sites' observers do not", "references"}};
+    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
+        struct world *world =
+            world_new(shape(shapes[i].sites, shapes[i].observers, shapes[i].references), 1 + i);
+        world_run(world, 35000);
+        for (uint32_t h = 0; h < world->model->host_count; h++)
+            world->observer_cut[h] = world->model->hosts[h].site == 0;
+        world_run(world, BLIND_MS);
+        const struct incident *last = world_last(world, "egress:east");
+        bool right = last != NULL && strstr(last->headline, shapes[i].says) != NULL &&
+                     strstr(last->headline, shapes[i].not ) == NULL;
+        CU_ASSERT(right);
+        if (!right) world_print(world);
+        world_free(world);
+    }
+}
+
 static void when_nobody_sees_anything_the_likeliest_place_is_told_as_a_guess(void)
 {
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
@@ -275,7 +299,7 @@ static void while_a_dead_balancer_comes_back_the_service_recovers(void)
     world_free(world);
 }
 
-UNIT_MAIN("engine_blind",
+UNIT_MAIN("engine_blind", {"a dead way out says what told it", a_dead_way_out_says_what_told_it},
     {"when nobody sees anything the likeliest place is told as a guess",
         when_nobody_sees_anything_the_likeliest_place_is_told_as_a_guess},
     {"a lasting guess about ourselves becomes a ticket and no page",

@@ -285,6 +285,30 @@ static void an_outage_that_grows_is_told_calmly_and_never_mitigated(void)
         }
 }
 
+/* The advice of a dead server follows the count in its headline, and evidence names components. */
+static void advice_and_evidence_agree_with_the_headline(void)
+{
+    struct world *world = healthy_world(3);
+    kill_in_turn(world, 3500);
+    size_t alone = 0, one_of_two = 0;
+    bool right = true;
+    for (size_t i = 0; i < world->step_count; i++) {
+        const struct incident *incident = &world->steps[i].incident;
+        for (size_t k = 0; k < incident->evidence_count; k++) {
+            const char *component = incident->evidence[k].component;
+            right = right && (component[0] == '\0' || strchr(component, ':') != NULL);
+        }
+        if (incident->kind != COMPONENT_BACKEND || world->steps[i].step != STEP_OPENED) continue;
+        bool others_answer = strstr(incident->advice, "the others answer") != NULL;
+        bool two_answer = strstr(incident->headline, "2 of 3 backends answer") != NULL;
+        right = right && others_answer == two_answer;
+        two_answer ? alone++ : one_of_two++;
+        right = right && strcmp(incident->evidence[0].component, "service:www") == 0;
+    }
+    check(world, right && alone > 0 && one_of_two > 0);
+    world_free(world);
+}
+
 static void what_is_absorbed_is_not_told_as_gone(void)
 {
     size_t absorbed = 0;
@@ -768,6 +792,7 @@ UNIT_MAIN("engine_life", {"quiet minutes with noise open nothing", quiet_minutes
     {"a broader cause takes up its first symptom", a_broader_cause_takes_up_its_first_symptom},
     {"an outage that grows is told calmly and never mitigated",
         an_outage_that_grows_is_told_calmly_and_never_mitigated},
+    {"advice and evidence agree with the headline", advice_and_evidence_agree_with_the_headline},
     {"what is absorbed is not told as gone", what_is_absorbed_is_not_told_as_gone},
     {"flapping that is over is mitigated while it is watched",
         flapping_that_is_over_is_mitigated_while_it_is_watched},
