@@ -110,6 +110,11 @@ static long try_probes(const struct cli *cli, const struct config *config, const
     if (live_agent_path(agent, sizeof agent, err) != 0) return -1;
     AUTO(cleanup_model) struct model *model = model_of(config, err);
     if (model == NULL) return -1;
+    if (model->target_count == 0) {
+        fputs("faultline: check: nothing to try: the configuration names no URL and no address to probe\n",
+            stderr);
+        return 0;
+    }
     AUTO_FREE struct live_result *results = check_alloc_array(model->target_count, sizeof *results);
     if (live_try(agent, config, model, results, err) != 0) return -1;
     long failed = 0;

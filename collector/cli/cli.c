@@ -25,12 +25,19 @@ static const struct cli_command *const commands[] = {
 
 int cli_fail(int code, const char *format, ...)
 {
+    char text[1200];
     va_list args;
     va_start(args, format);
-    fputs("faultline: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    fputs("faultline: ", stderr);
+    /* Words of the command line and of others are quoted here: shown, never obeyed. */
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            fprintf(stderr, "\\x%02x", (unsigned char)*c);
+        else
+            fputc(*c, stderr);
+    fputc('\n', stderr);
     return code;
 }
 

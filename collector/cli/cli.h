@@ -79,6 +79,10 @@ enum cli_answer cli_get(struct cli *cli, const char *path, const char *const *pa
 /* cli_get for commands that need a living collector: prints the reason and returns the exit code, or 0. */
 int cli_get_or_fail(struct cli *cli, const char *path, const char *const *parameters, json_t **object);
 
+/* Whether the configured collector runs although its API does not answer: RUN/processes.json names a process
+ * of it, other than web, that lives. false where --socket names another one. */
+bool cli_collector_runs(struct cli *cli);
+
 /* With the collector down: incidents and an incident from state.db, read-only; says so on stderr. NULL with
  * err. */
 json_t *cli_offline_incidents(

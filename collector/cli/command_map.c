@@ -65,6 +65,7 @@ static int run_map(struct cli *cli, int argc, char **argv)
     struct error why;
     int status = 0;
     if (cli_get(cli, "/api/v1/map", NULL, &map, &status, &why) != CLI_ANSWER) {
+        if (cli->socket_path != NULL) return cli_fail(CLI_FAILED, "%s", why.text);
         const struct config *config = cli_config(cli);
         if (config == NULL) return CLI_FAILED;
         fprintf(stderr, "faultline: the collector cannot be asked: %s; states are unknown\n", why.text);

@@ -202,6 +202,6 @@ const struct cli_command command_query = {
     .help =
         "T: RFC 3339, now, -10m or Unix seconds; default the last hour. S: 10s, 1m.\n"
         "A: avg, min, max, sum, p50, p99, rate, last; with a step avg, without one the samples as they are.\n"
-        "F: table, csv, json. --list names the metrics.",
+        "F: table, csv, json (times there are Unix milliseconds). --list names the metrics.",
     .run = run_query,
 };

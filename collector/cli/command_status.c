@@ -185,21 +185,20 @@ static json_t *offline_status(struct cli *cli, const struct error *why, struct e
         "{s:n, s:[], s:[], s:o, s:n}", "at", "services", "hosts", "incidents", open, "collector");
 }
 
-static void print_offline(const struct cli *cli, const json_t *status)
+static void print_offline(struct cli *cli, const json_t *status)
 {
     size_t others;
     const json_t *incidents = json_object_get(status, "incidents");
     const json_t *worst = status_worst_incident(incidents, &others);
-    if (worst == NULL) {
-        text_paint(stdout, cli->colour, TEXT_YELLOW,
-            "the collector is down: nothing is known of now; no incident was open");
-        putchar('\n');
-        return;
-    }
-    text_paint(
-        stdout, cli->colour, TEXT_YELLOW, "the collector is down: what was open before is not watched");
+    bool runs = cli_collector_runs(cli);
+    const char *line =
+        runs && worst == NULL ? "the API is restarting: users unknown for now; no incident is open"
+        : runs                ? "the API is restarting: users unknown for now; what is open:"
+        : worst == NULL       ? "the collector is down: nothing is known of now; no incident was open"
+                              : "the collector is down: what was open before is not watched";
+    text_paint(stdout, cli->colour, TEXT_YELLOW, line);
     putchar('\n');
-    print_incidents(cli, incidents);
+    if (worst != NULL) print_incidents(cli, incidents);
 }
 
 static int status_once(struct cli *cli)

@@ -1,6 +1,7 @@
 /* `faultline setup`: looks around on this host and writes a first config. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collector/cli/cli.h"
@@ -97,6 +98,9 @@ static int run_setup(struct cli *cli, int argc, char **argv)
     size_t words = 0;
     int result = cli_parse("setup", argc, argv, options, NULL, 0, &words);
     if (result != 0) return result;
+    struct stat looked;
+    if (root[0] != '\0' && (stat(root, &looked) != 0 || !S_ISDIR(looked.st_mode)))
+        return cli_fail(CLI_FAILED, "setup: --root %s is no directory", root);
     AUTO_FREE struct find_host *host = check_alloc(sizeof *host);
     find_all(root, host);
     AUTO_FREE char *text = NULL;

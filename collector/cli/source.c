@@ -1,12 +1,16 @@
 /* Where answers come from: the API over its socket, else the files. */
 #include <curl/curl.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "collector/cli/cli.h"
+#include "collector/cli/text.h"
 #include "collector/core/state/state.h"
 #include "common/check.h"
+#include "common/cleanup.h"
 #include "common/schema.h"
 
 const struct config *cli_config(struct cli *cli)
@@ -136,23 +140,47 @@ int cli_get_or_fail(struct cli *cli, const char *path, const char *const *parame
     switch (cli_get(cli, path, parameters, object, &status, &err)) {
     case CLI_ANSWER: return CLI_OK;
     case CLI_ANSWER_WRONG: return cli_fail(status == 404 ? CLI_FAILED : CLI_USAGE, "%s", err.text);
-    default: return cli_fail(CLI_FAILED, "the collector cannot be asked: %s", err.text);
+    default:
+        return cli_fail(CLI_FAILED, "%s: %s",
+            cli_collector_runs(cli) ? "the API is restarting, try again in a second"
+                                    : "the collector cannot be asked",
+            err.text);
     }
 }
 
 /* ── The files, with the collector down ── */
 
+bool cli_collector_runs(struct cli *cli)
+{
+    const struct config *config = cli->socket_path == NULL ? cli_config(cli) : NULL;
+    if (config == NULL) return false;
+    AUTO_FREE char *path = check_format("%s/processes.json", config->collector.run);
+    json_t *processes = json_load_file(path, 0, NULL), *process;
+    bool runs = false;
+    size_t i;
+    json_array_foreach(processes, i, process)
+    {
+        pid_t pid = (pid_t)text_real(process, "pid", 0);
+        bool web = strcmp(text_of(process, "name"), "web") == 0;
+        runs |= !web && pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+    }
+    json_decref(processes);
+    return runs;
+}
+
 static struct state *open_files(struct cli *cli, const struct error *why, struct error *err)
 {
-    const struct config *config = cli_config(cli);
+    /* Who names a socket asks that collector: files of another one are no answer. */
+    const struct config *config = cli->socket_path == NULL ? cli_config(cli) : NULL;
     if (config == NULL) {
         fail(err, ERROR_INPUT, "%s", why->text);
         return NULL;
     }
     struct state *state = state_open_reader(config->collector.data, err);
     if (state != NULL)
-        fprintf(stderr, "faultline: the collector cannot be asked: %s; read from %s, as it was left\n",
-            why->text, config->collector.data);
+        fprintf(stderr, "faultline: %s: %s; read from %s, %s\n",
+            cli_collector_runs(cli) ? "the API is restarting" : "the collector cannot be asked", why->text,
+            config->collector.data, cli_collector_runs(cli) ? "as it is now" : "as it was left");
     return state;
 }
 

@@ -8,16 +8,16 @@
 #include "common/check.h"
 
 static const struct resource resources[] = {
-    {"/api/v1/status", resource_status},
-    {"/api/v1/incidents", resource_incidents},
-    {"/api/v1/incidents/*", resource_incident},
-    {"/api/v1/agents", resource_agents},
-    {"/api/v1/query", resource_query},
-    {"/api/v1/series", resource_series},
-    {"/api/v1/map", resource_map},
-    {"/metrics", resource_metrics},
-    {"/-/healthy", resource_healthy},
-    {"/-/ready", resource_ready},
+    {"/api/v1/status", resource_status, ""},
+    {"/api/v1/incidents", resource_incidents, "state limit"},
+    {"/api/v1/incidents/*", resource_incident, ""},
+    {"/api/v1/agents", resource_agents, ""},
+    {"/api/v1/query", resource_query, "metric host label.* from to step agg"},
+    {"/api/v1/series", resource_series, "metric host"},
+    {"/api/v1/map", resource_map, ""},
+    {"/metrics", resource_metrics, ""},
+    {"/-/healthy", resource_healthy, ""},
+    {"/-/ready", resource_ready, ""},
 };
 
 const struct resource *resource_find(struct request *request)
@@ -37,6 +37,32 @@ const struct resource *resource_find(struct request *request)
         return &resources[i];
     }
     return NULL;
+}
+
+/* Whether `names` has this one. */
+static bool is_taken(const char *names, const char *name)
+{
+    while (*names != '\0') {
+        size_t length = strcspn(names, " ");
+        if (names[length - 1] == '*' ? strncmp(names, name, length - 1) == 0
+                                     : strlen(name) == length && strncmp(names, name, length) == 0)
+            return true;
+        names += length + strspn(names + length, " ");
+    }
+    return false;
+}
+
+bool resource_takes(const struct resource *resource, const struct request *request, struct reply *reply)
+{
+    for (size_t i = 0; i < request->parameter_count; i++) {
+        if (is_taken(resource->parameters, request->parameters[i].name)) continue;
+        char remedy[128] = "no parameter is taken here";
+        if (resource->parameters[0] != '\0')
+            snprintf(remedy, sizeof remedy, "known here: %s", resource->parameters);
+        reply_error(reply, 400, remedy, "unknown parameter '%.60s'", request->parameters[i].name);
+        return false;
+    }
+    return true;
 }
 
 const char *request_parameter(const struct request *request, const char *name)

@@ -65,9 +65,13 @@ typedef void resource_handler(const struct request *request, struct reply *reply
 struct resource {
     const char *pattern; /* a final '*' matches one segment */
     resource_handler *handle;
+    const char
+        *parameters; /* the names that it takes, one blank between; a final '*' takes all that begin so */
 };
 /* Sets request->rest; NULL if no pattern matches. */
 const struct resource *resource_find(struct request *request);
+/* Whether the resource takes each parameter of the request; false: reply says which it does not. */
+bool resource_takes(const struct resource *resource, const struct request *request, struct reply *reply);
 
 resource_handler resource_status, resource_agents, resource_map;
 resource_handler resource_incidents, resource_incident;

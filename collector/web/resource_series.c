@@ -47,7 +47,8 @@ static int take_time(
     const char *text = request_parameter(request, name);
     struct error err;
     if (timetext_parse(text != NULL ? text : otherwise, request->now_ms, ms, &err) == 0) return 0;
-    reply_error(reply, 400, "RFC 3339, now, -10m or Unix seconds", "%s: %s", name, err.text);
+    reply_error(reply, 400, "RFC 3339, now, -10m or Unix seconds", "%s '%.40s' is no time", name,
+        text != NULL ? text : otherwise);
     return -1;
 }
 
@@ -85,6 +86,9 @@ static int take_step(const struct request *request, struct reply *reply, struct 
         return -1;
     }
     if (query->aggregate != STORE_RAW) query->step_ms = step != NULL ? step_us / 1000 : span_ms;
+    /* Steps begin at multiples of themselves: asked again a second later, the same steps come. */
+    if (step != NULL && query->step_ms > 0)
+        query->selector.from_ms -= query->selector.from_ms % query->step_ms;
     if (query->step_ms > 0 && span_ms / query->step_ms > WEB_POINTS_MAX) {
         reply_error(reply, 400, "take a longer step", "more than %d points a series", WEB_POINTS_MAX);
         return -1;

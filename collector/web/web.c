@@ -97,11 +97,13 @@ static void answer(const struct listener *listener, struct MHD_Connection *conne
     } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         reply_error(reply, 405, NULL, "only GET");
     } else if (resource == NULL) {
-        reply_error(reply, 404, "collector/contract/README.md lists the paths", "no such path");
+        reply_error(reply, 404,
+            "/api/v1/status, incidents, agents, query, series and map are answered, and /metrics",
+            "no such path");
     } else if (MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_parameter, request) < 0 ||
                request->parameter_count == WEB_PARAMETERS_MAX) {
         reply_error(reply, 400, NULL, "too many parameters");
-    } else {
+    } else if (resource_takes(resource, request, reply)) {
         resource->handle(request, reply);
     }
 }

@@ -233,6 +233,8 @@ static void wrong_usage(void)
         {{"hook", "ops"}, 2, "hook test NAME"},
         {{"enroll", "app1"}, 2, "HOST PUBLICKEY"},
         {{"enroll", "app1", "short"}, 2, "enroll:"},
+        {{"sta\033[2Jtus"}, 2, "unknown command 'sta\\x1b[2Jtus'"}, /* shown, never obeyed */
+        {{"setup", "--root", "/nonexistent"}, 1, "/nonexistent is no directory"},
     };
     struct api api;
     api_start(&api, recorded);

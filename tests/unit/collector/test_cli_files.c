@@ -36,7 +36,7 @@ static void open_bench(struct bench *bench)
     CHECK(file_write_atomic(path, span_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), 0600, NULL) == 0);
     snprintf(bench->config, sizeof bench->config, "%s/faultline.yaml", bench->directory);
     snprintf(text, sizeof text,
-        "collector: {listen: \"tcp://127.0.0.1:*\", data: \"%s/data\", letter: A}\n"
+        "collector: {listen: \"tcp://127.0.0.1:*\", data: \"%s/data\", run: \"%s\", letter: A}\n"
         "sites: {east: {}}\n"
         "hosts: {app1: {site: east, zone: a}}\n"
         "balancers: {lb-www: {addresses: dns}}\n"
@@ -48,7 +48,7 @@ static void open_bench(struct bench *bench)
         "true}}\n"
         "  closed: {webhook: {url: \"http://0x7f000001:%d/ok\", secret_file: ops.key}}\n"
         "routes: [{severity: page, to: [ops, gone, closed]}]\n",
-        bench->directory, port, port, port);
+        bench->directory, bench->directory, port, port, port);
     CHECK(file_write_atomic(bench->config, span_text(text), 0644, NULL) == 0);
 }
 
@@ -129,8 +129,35 @@ static void reads_the_files_and_says_so(void)
     got = RUN(&bench, "map");
     expect(&got, 0, "lb:lb-www  unknown", "states are unknown");
     program_result_fini(&got);
+    /* Who names a socket does not want the files of another collector. */
+    static const char *const asked[] = {"status", "incidents", "map"};
+    for (size_t i = 0; i < ARRAY_COUNT(asked); i++) {
+        got = RUN(&bench, asked[i], "--socket", "/nonexistent/api.sock");
+        expect(&got, 1, "", "nobody answers at /nonexistent/api.sock");
+        CU_ASSERT_STRING_EQUAL(got.out, "");
+        program_result_fini(&got);
+    }
     got = RUN(&bench, "agents");
     expect(&got, 1, "", "the collector cannot be asked: nobody answers at ");
+    program_result_fini(&got);
+    close_bench(&bench);
+}
+
+static void an_api_that_restarts_is_no_collector_that_is_down(void)
+{
+    struct bench bench;
+    char path[SCRATCH_SIZE + 20], text[128];
+    open_bench(&bench);
+    record(&bench);
+    snprintf(path, sizeof path, "%s/processes.json", bench.directory);
+    snprintf(
+        text, sizeof text, "[{\"name\":\"core\",\"pid\":%d},{\"name\":\"web\",\"pid\":0}]", (int)getpid());
+    CHECK(file_write_atomic(path, span_text(text), 0644, NULL) == 0);
+    struct program_result got = RUN(&bench, "status");
+    expect(&got, 0, "the API is restarting: users unknown for now; what is open:", "as it is now");
+    program_result_fini(&got);
+    got = RUN(&bench, "agents");
+    expect(&got, 1, "", "the API is restarting, try again in a second");
     program_result_fini(&got);
     close_bench(&bench);
 }
@@ -224,6 +251,7 @@ static void keys_and_enrolment(void)
 
 UNIT_MAIN("cli_files",
     {"with the collector down the files are read, and it says so", reads_the_files_and_says_so},
+    {"an API that restarts is no collector that is down", an_api_that_restarts_is_no_collector_that_is_down},
     {"without files either it fails with a sentence", without_files_either},
     {"hook test sends exactly what it prints", hook_test_sends_what_it_prints},
     {"keys are shown and hosts enrolled", keys_and_enrolment})
