@@ -8,7 +8,8 @@
 #include "common/check.h"
 #include "proto/metrics.h"
 
-#define TABLE_SIZE 32768 /* a power of two, above three times AGENTS_MAX */
+#define NAMED_ENTRIES_MAX 16384 /* of a dictionary: servers are looked up by name only in smaller ones */
+#define TABLE_SIZE        32768 /* a power of two, above three times AGENTS_MAX */
 
 void agents_init(struct agents *agents)
 {
@@ -89,6 +90,48 @@ static bool is_server(const struct config_backend *backend, const struct diction
     return url_has_authority(backend->url, label(entry, "address"));
 }
 
+static bool is_same_server(const struct dictionary_entry *a, const struct dictionary_entry *b)
+{
+    return a->kind == DICTIONARY_BALANCER && b->kind == DICTIONARY_BALANCER &&
+           strcmp(label(a, "balancer"), label(b, "balancer")) == 0 &&
+           strcmp(label(a, "server"), label(b, "server")) == 0;
+}
+
+/* Whether another proxy of the balancer has a server of this name. */
+static bool has_namesake(const struct agent *agent, const struct dictionary_entry *entry)
+{
+    for (size_t id = 0; id < agent->entry_count; id++)
+        if (is_same_server(&agent->entries[id], entry) &&
+            strcmp(label(&agent->entries[id], "proxy"), label(entry, "proxy")) != 0)
+            return true;
+    return false;
+}
+
+/* Without `stats show-legends` HAProxy tells no address. Then the server is the backend of its name: in the
+ * service that the proxy is named after, else in the only service that has one, if it is the only server. */
+static void resolve_by_name(const struct agent *agent, struct dictionary_entry *entry,
+    const struct model *model, const struct config *config)
+{
+    uint32_t found = MODEL_NONE, candidates = 0;
+    bool named = false;
+    if (agent->entry_count > NAMED_ENTRIES_MAX) return;
+    for (uint32_t s = 0; s < model->service_count; s++) {
+        const struct model_service *service = &model->services[s];
+        if (service->hop_count == 0 || service->hops[service->hop_count - 1] != entry->balancer) continue;
+        for (uint32_t b = 0; b < service->backend_count; b++) {
+            const struct config_backend *backend = &config->services[s].backends[b];
+            bool told = backend->balancer_server != NULL && backend->balancer_server[0] != '\0';
+            if (told || strcmp(backend->name, label(entry, "server")) != 0) continue;
+            candidates++;
+            if (named) continue;
+            found = service->first_backend + b;
+            named = strcmp(service->name, label(entry, "proxy")) == 0;
+        }
+    }
+    if (named || (candidates == 1 && !has_namesake(agent, entry)))
+        entry->backends[entry->backend_count++] = found;
+}
+
 /* One server of a balancer is a backend of each service that passes it and lists its address. */
 static void resolve_balancer(struct agent *agent, struct dictionary_entry *entry, const struct model *model,
     const struct config *config)
@@ -108,6 +151,8 @@ static void resolve_balancer(struct agent *agent, struct dictionary_entry *entry
             if (is_server(&config->services[s].backends[b], entry))
                 entry->backends[entry->backend_count++] = service->first_backend + b;
     }
+    if (entry->backends != NULL && entry->backend_count == 0 && label(entry, "address")[0] == '\0')
+        resolve_by_name(agent, entry, model, config);
 }
 
 static void resolve(struct agent *agent, struct dictionary_entry *entry, const struct model *model,
@@ -179,6 +224,9 @@ static bool learn(struct agent *agent, const struct wire_dict_entry *from, const
     }
     resolve(agent, &made, model, config);
     *entry = made;
+    /* Its name may be no longer the only one. */
+    for (size_t id = 0; made.kind == DICTIONARY_BALANCER && id < agent->entry_count; id++)
+        if (is_same_server(&agent->entries[id], &made)) resolve(agent, &agent->entries[id], model, config);
     return true;
 }
 

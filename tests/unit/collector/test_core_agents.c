@@ -147,6 +147,44 @@ static void ids_lead_to_targets_and_follow_a_new_model(void)
     site_free(site);
 }
 
+static size_t learn_server(struct agent *agent, const struct model *model, const struct config *config,
+    uint32_t id, const char *proxy, const char *server)
+{
+    struct wire_dict_entry entry = {.id = id,
+        .metric = "balancer_server_state",
+        .label_count = 3,
+        .labels = {{"balancer", "lb-www"}, {"proxy", proxy}, {"server", server}}};
+    struct wire_batch batch = {.dict = &entry, .dict_count = 1};
+    CU_ASSERT_TRUE(agent_learn(agent, &batch, model, config));
+    return agent_entry(agent, id)->backend_count;
+}
+
+static void servers_without_address_are_known_by_name_where_only_one_has_it(void)
+{
+    struct site *one = site_small(3, 3), *two = site_large(2, 3, 3);
+    struct model *model = model_build(&one->config, one->present, one->present_count, NULL);
+    struct model *models = model_build(&two->config, two->present, two->present_count, NULL);
+    struct agents agents;
+    agents_init(&agents);
+    struct agent *agent = agents_get(&agents, "key"), *other = agents_get(&agents, "other");
+    CU_ASSERT_EQUAL_FATAL(learn_server(agent, model, &one->config, 1, "be", "app2"), 1);
+    CU_ASSERT_EQUAL(agent_entry(agent, 1)->backends[0], 1);
+    CU_ASSERT_EQUAL(learn_server(agent, model, &one->config, 2, "be", "app9"), 0);
+    CU_ASSERT_EQUAL(learn_server(agent, model, &one->config, 3, "be", "BACKEND"), 0);
+    CU_ASSERT_EQUAL(learn_server(agent, model, &one->config, 4, "static", "app2"), 0); /* which one? */
+    CU_ASSERT_EQUAL(agent_entry(agent, 1)->backend_count, 0);
+    CU_ASSERT_EQUAL_FATAL(learn_server(agent, model, &one->config, 5, "www", "app2"), 1);
+    CU_ASSERT_EQUAL(agent_entry(agent, 5)->backends[0], 1);
+    CU_ASSERT_EQUAL(learn_server(other, models, &two->config, 1, "be", "app2"), 0);
+    CU_ASSERT_EQUAL_FATAL(learn_server(other, models, &two->config, 2, "www2", "app2"), 1);
+    CU_ASSERT_EQUAL(agent_entry(other, 2)->backends[0], 4);
+    agents_fini(&agents);
+    model_free(model);
+    model_free(models);
+    site_free(one);
+    site_free(two);
+}
+
 static void repeated_sequences_are_known_even_with_more_gaps_than_fit(void)
 {
     struct agents agents;
@@ -284,6 +322,8 @@ UNIT_MAIN("core agents",
     {"a clock that drifts is followed within five minutes",
         a_clock_that_drifts_is_followed_within_five_minutes},
     {"ids lead to targets and follow a new model", ids_lead_to_targets_and_follow_a_new_model},
+    {"servers without address are known by name where only one has it",
+        servers_without_address_are_known_by_name_where_only_one_has_it},
     {"repeated sequences are known even with more gaps than fit",
         repeated_sequences_are_known_even_with_more_gaps_than_fit},
     {"thousands of agents are found and one too many is refused",

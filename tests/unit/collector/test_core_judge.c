@@ -334,6 +334,48 @@ static void after_a_restart_agents_and_status_know_who_was_heard(void)
     end();
 }
 
+static void drain_and_maintenance_are_heard_without_addresses(void)
+{
+    static const struct {
+        int64_t said;
+        const char *state;
+    } words[] = {{BALANCER_SERVER_DRAINING, "draining"}, {BALANCER_SERVER_MAINTENANCE, "maintenance"}};
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        begin(3);
+        seconds(40, 0xe, 0);
+        const struct wire_dict_entry dict = {.id = 60,
+            .metric = "balancer_server_state",
+            .label_count = 3,
+            .labels = {{"balancer", "lb-www"}, {"proxy", "be_www"}, {"server", "app2"}}};
+        const uint32_t series = 60;
+        const struct wire_rows rows = {.series = &series,
+            .series_count = 1,
+            .times_ms = &now_ms,
+            .time_count = 1,
+            .ints = &words[i].said};
+        struct wire_from_agent body = {.kind = WIRE_BATCH,
+            .batch = {.incarnation = 1,
+                .sequence = ++sequences[1],
+                .base_ms = now_ms,
+                .sent_wall_ms = now_ms,
+                .sent_mono_ms = now_ms - T0 + 1000,
+                .dict = &dict,
+                .dict_count = 1,
+                .rows = &rows,
+                .rows_count = 1}};
+        give(1, ROLE_FRAME, &body);
+        seconds(1, 0xe, 0);
+        json_t *question = json_pack("{s:s}", "ask", "status"),
+               *status = judge_answer(judge, question, now_ms);
+        const json_t *service = json_array_get(json_object_get(status, "services"), 0),
+                     *backend = json_array_get(json_object_get(service, "backends"), 1);
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(backend, "state")), words[i].state);
+        json_decref(status);
+        json_decref(question);
+        end();
+    }
+}
+
 static void plans_wait_for_link(void)
 {
     begin(3);
@@ -526,6 +568,7 @@ UNIT_MAIN("core judge",
         agents_are_listed_whether_enrolled_or_heard_or_not},
     {"after a restart agents and status know who was heard",
         after_a_restart_agents_and_status_know_who_was_heard},
+    {"drain and maintenance are heard without addresses", drain_and_maintenance_are_heard_without_addresses},
     {"plans wait for link", plans_wait_for_link},
     {"a learned lateness renews the plans", a_learned_lateness_renews_the_plans},
     {"steps are repeated until recorded and survive a restart",
