@@ -9,6 +9,7 @@
 
 #define AMEND_MS     5000   /* amendments that raise nothing wait for each other */
 #define FIRST_MS     1000   /* … and the first for what the first seconds bring */
+#define HELD_MS      10000  /* a hold that is longer is told as mitigated; a shorter one ends soon enough */
 #define SERVED_MS    5000   /* good at the entrance for so long: users are served */
 #define LOWER_MS     4000   /* an impact is lowered after this time without it */
 #define UNPLANNED_MS 120000 /* after a start, until an incident without any path is given up */
@@ -88,7 +89,7 @@ static bool users_have_another(const struct engine *engine, const struct cause *
 /* Recovered, but it came back before: watched for a while, and told as what users have meanwhile. */
 static bool is_held(const struct cause *cause)
 {
-    return cause->recovered_ms != 0 && cause->hold_ms > HOLD_MS;
+    return cause->recovered_ms != 0 && cause->hold_ms > HELD_MS;
 }
 
 void causes_recover(struct engine *engine, const struct path *path, const struct evidence *evidence)
