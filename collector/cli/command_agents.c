@@ -27,7 +27,7 @@ static void print_services(struct text_table *table, const json_t *services)
 static void print_agents(const struct cli *cli, const json_t *agents)
 {
     static const char *const heads[] = {
-        "HOST", "STATE", "LAST HEARD", "VERSION", "CLOCK", "ROUND TRIP", "BACKLOG", "OBSERVES"};
+        "HOST", "STATE", "LAST HEARD", "VERSION", "CLOCK", "BACKLOG", "OBSERVES"};
     struct text_table table;
     size_t i;
     json_t *agent;
@@ -39,7 +39,7 @@ static void print_agents(const struct cli *cli, const json_t *agents)
     for (i = 0; i < ARRAY_COUNT(heads); i++) text_cell(&table, TEXT_DIM, "%s", heads[i]);
     json_array_foreach(agents, i, agent)
     {
-        char about[32], trip[32];
+        char about[32];
         int64_t heard_ms = text_time(agent, "last_heard"), age_ms = clock_wall_ms() - heard_ms;
         double offset_ms = text_real(agent, "offset_ms", 0);
         text_cell(&table, TEXT_PLAIN, "%s", text_of(agent, "host"));
@@ -53,8 +53,6 @@ static void print_agents(const struct cli *cli, const json_t *agents)
                 offset_ms);
         else
             text_cell(&table, TEXT_PLAIN, "-");
-        text_cell(
-            &table, TEXT_PLAIN, "%s", text_latency((int64_t)text_real(agent, "round_trip_us", -1), trip));
         text_cell(&table, TEXT_PLAIN, "%.0f", text_real(agent, "backlog_batches", 0));
         print_services(&table, json_object_get(agent, "observes"));
     }

@@ -65,7 +65,7 @@ static const struct config_host *host_find(const struct config *config, const ch
 static void complete_agent(const struct config *config, json_t *agent)
 {
     static const char *const keys[] = {"state", "last_heard", "version", "incarnation", "offset_ms",
-        "round_trip_us", "backlog_batches", "enrolled", "observes"};
+        "backlog_batches", "enrolled", "observes"};
     const struct config_host *host = host_find(config, json_string_value(json_object_get(agent, "host")));
     if (json_object_get(agent, "site") == NULL)
         json_object_set_new(agent, "site",

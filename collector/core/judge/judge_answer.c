@@ -56,12 +56,11 @@ static json_t *agent_json(
     if (agent != NULL && agent->incarnation != 0)
         snprintf(incarnation, sizeof incarnation, "%016llx", (unsigned long long)agent->incarnation);
     bool clock = agent != NULL && agent->clock.known;
-    json_t *object = json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:n, s:o, s:b, s:o}", "host", name,
+    json_t *object = json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "host", name,
         "site", text_or_null(site), "zone", text_or_null(zone), "state", state, "last_heard",
         time_or_null(heard_ms), "version", text_or_null(agent != NULL ? agent->version : NULL), "incarnation",
         text_or_null(incarnation), "offset_ms",
-        clock ? json_integer(-clock_offset_correction_ms(&agent->clock)) : json_null(), "round_trip_us",
-        "backlog_batches",
+        clock ? json_integer(-clock_offset_correction_ms(&agent->clock)) : json_null(), "backlog_batches",
         agent != NULL && agent->backlog_batches >= 0 ? json_integer(agent->backlog_batches) : json_null(),
         "enrolled", presence_of(judge, name) != NULL, "observes", observed_by(model, host));
     CHECK(object != NULL);
