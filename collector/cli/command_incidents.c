@@ -3,6 +3,7 @@
 
 #include "collector/cli/cli.h"
 #include "collector/cli/text.h"
+#include "collector/cli/timeline.h"
 #include "collector/contract/words.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -108,19 +109,20 @@ static void print_texts(
     text_table_fini(&table);
 }
 
-static void print_timeline(const struct cli *cli, const json_t *timeline)
+static void print_timeline(const struct cli *cli, const json_t *incident, const json_t *timeline)
 {
     if (json_array_size(timeline) == 0) return;
     struct text_table table;
     text_table_init(&table, 3);
     size_t i;
     json_t *row;
-    char clock[32];
+    char clock[32], text[600];
     json_array_foreach(timeline, i, row)
     {
+        if (timeline_is_housekeeping(row)) continue;
         text_cell(&table, TEXT_DIM, "%s", text_clock(text_of(row, "at"), clock));
         text_cell(&table, TEXT_PLAIN, "%s", text_of(row, "kind"));
-        text_cell(&table, TEXT_PLAIN, "%s", text_of(row, "text"));
+        text_cell(&table, TEXT_PLAIN, "%s", timeline_text(incident, row, text, sizeof text));
     }
     puts("\ntimeline (UTC)");
     text_table_print(&table, stdout, "  ", cli->colour);
@@ -172,7 +174,7 @@ static void print_incident(const struct cli *cli, const json_t *object)
     json_array_foreach(json_object_get(incident, "evidence"), i, row) printf("  %s\n", text_of(row, "text"));
     print_texts(cli, "ruled out", json_object_get(incident, "ruled_out"), "component", "why");
     print_texts(cli, "symptoms", json_object_get(incident, "symptoms"), "component", "mode");
-    print_timeline(cli, json_object_get(object, "timeline"));
+    print_timeline(cli, incident, json_object_get(object, "timeline"));
     print_deliveries(cli, json_object_get(object, "deliveries"));
 }
 

@@ -3,22 +3,12 @@
 
 #include "collector/cli/cli.h"
 #include "collector/cli/text.h"
+#include "collector/cli/timeline.h"
 #include "collector/contract/words.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/timetext.h"
 #include "proto/metrics.h"
-
-static const char *lasted(const json_t *incident, const char *from, const char *to, char out[static 32])
-{
-    int64_t from_ms = text_time(incident, from), to_ms = text_time(incident, to);
-    if (from_ms == 0 || to_ms == 0 || to_ms < from_ms) return "-";
-    if (to_ms - from_ms < 10000)
-        snprintf(out, 32, "%.1f s", (double)(to_ms - from_ms) / 1000);
-    else
-        timetext_about(to_ms - from_ms, out);
-    return out;
-}
 
 static const char *impact_sentence(const char *word)
 {
@@ -45,9 +35,10 @@ static void summary(const json_t *incident)
         text_of(incident, "mode"), confidence_spoken(confidence), text_real(incident, "posterior", 0));
     printf("- State: %s, severity %s\n", text_of(incident, "state"), text_of(incident, "severity"));
     printf("- Began: %.10s %s UTC; noticed after %s\n", text_of(incident, "onset"),
-        text_clock(text_of(incident, "onset"), at), lasted(incident, "onset", "detected_at", detect));
+        text_clock(text_of(incident, "onset"), at),
+        timeline_lasted(incident, "onset", "detected_at", detect));
     if (text_time(incident, "resolved_at") > 0)
-        printf("- Lasted: %s\n", lasted(incident, "onset", "resolved_at", span));
+        printf("- Lasted: %s\n", timeline_lasted(incident, "onset", "resolved_at", span));
     else
         printf("- Not over yet\n");
     if (text_of(incident, "advice")[0] != '\0') printf("- Advice given: %s\n", text_of(incident, "advice"));
@@ -68,7 +59,8 @@ static void impact(const json_t *incident)
     double slower = text_real(incident, "magnitude", 0);
     if (slower > 1) printf(" About %.1f times slower than usual.", slower);
     if (text_time(incident, "mitigated_at") > 0)
-        printf(" Users were served again after %s.", lasted(incident, "onset", "mitigated_at", span));
+        printf(
+            " Users were served again after %s.", timeline_lasted(incident, "onset", "mitigated_at", span));
     putchar('\n');
     const json_t *symptoms = json_object_get(incident, "symptoms");
     json_array_foreach(symptoms, i, service) printf("%s- followed from it: `%s` %s\n", i == 0 ? "\n" : "",
@@ -84,51 +76,17 @@ static void print_cell(const char *text)
     }
 }
 
-/* The collector's own housekeeping tells nothing of the incident. */
-static bool is_housekeeping(const json_t *row)
-{
-    return strcmp(text_of(row, "kind"), "plan") == 0;
-}
-
-static const char *over_in_words(const char *mode)
-{
-    static const struct {
-        const char *mode, *over;
-    } rows[] = {{"down", "answers again"}, {"hung", "answers again"}, {"not answering", "answers again"},
-        {"partial", "answers again"}, {"silent", "reports again"}, {"slow", "is as fast as before"},
-        {"errors", "answers without errors again"}};
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        if (strcmp(rows[i].mode, mode) == 0) return rows[i].over;
-    return "is well again";
-}
-
-/* An end is told as one: the headline that comes with it says what was broken. */
-static void print_event(const json_t *incident, const json_t *row)
-{
-    const char *kind = text_of(row, "kind"), *text = text_of(row, "text"),
-               *component = text_of(incident, "component");
-    char after[32];
-    bool is_headline = component[0] != '\0' && strncmp(text, component, strlen(component)) == 0;
-    if (is_headline && strcmp(kind, "resolved") == 0)
-        printf("%s %s, after %s", component, over_in_words(text_of(incident, "mode")),
-            lasted(incident, "onset", "resolved_at", after));
-    else if (is_headline && strcmp(kind, "mitigated") == 0)
-        printf("users are served again, after %s", lasted(incident, "onset", "mitigated_at", after));
-    else
-        print_cell(text);
-}
-
 static void timeline(const json_t *incident, const json_t *rows)
 {
     size_t i;
     json_t *row;
-    char at[32];
+    char at[32], text[600];
     puts("\n## Timeline (UTC)\n\n| time | what | |\n|---|---|---|");
     json_array_foreach(rows, i, row)
     {
-        if (is_housekeeping(row)) continue;
+        if (timeline_is_housekeeping(row)) continue;
         printf("| %s | %s | ", text_clock(text_of(row, "at"), at), text_of(row, "kind"));
-        print_event(incident, row);
+        print_cell(timeline_text(incident, row, text, sizeof text));
         puts(" |");
     }
 }
