@@ -96,6 +96,7 @@ int judge_restore(struct judge *judge, struct span snapshot, int64_t now_ms, str
     int own = restore_own(judge, span_of(snapshot.data + head, size), err);
     struct span rest = span_of(snapshot.data + head + size, snapshot.size - head - size);
     int engine = engine_restore(judge->engine, rest, now_ms, own == 0 ? err : NULL);
+    if (engine == 0) judge_recall_unheard(judge);
     return own == 0 && engine == 0 ? 0 : -1;
 }
 

@@ -14,6 +14,7 @@ struct presence {
     int64_t heard_ms; /* 0 never */
     int64_t back_ms;  /* while absent: since when it is heard again, 0 it is not */
     bool absent;
+    bool unheard; /* enrolled while others were heard already, and has not said a word yet */
 };
 
 struct judge_counts {
@@ -55,6 +56,8 @@ bool judge_link_is_away(const struct judge *judge, int64_t now_ms);
 /* judge_plan.c: models, plans, bursts */
 int judge_first_model(struct judge *judge, int64_t now_ms, struct error *err);
 void judge_set_presence(struct judge *judge, const char *const *names, size_t count, int64_t now_ms);
+/* After a restart: who had not been heard before it either. */
+void judge_recall_unheard(struct judge *judge);
 void judge_host_heard(struct judge *judge, const char *host, int64_t now_ms);
 /* Rebuilds the model where presence asks for it. */
 void judge_refresh_model(struct judge *judge, int64_t now_ms);

@@ -17,6 +17,21 @@ static struct presence *find_presence(const struct judge *judge, const char *nam
     return NULL;
 }
 
+/* Without an engine it is too early to say. */
+static bool is_unheard(const struct judge *judge, const char *name)
+{
+    if (judge->engine == NULL) return false;
+    return engine_last_heard(judge->engine, model_host_find(judge->model, name)) == 0;
+}
+
+void judge_recall_unheard(struct judge *judge)
+{
+    for (size_t i = 0; i < judge->presence_count; i++)
+        judge->presence[i].unheard = is_unheard(judge, judge->presence[i].name);
+    judge->presence_changed = true;
+    judge->rebuilt_ms = 0; /* plans have not gone out yet */
+}
+
 void judge_set_presence(struct judge *judge, const char *const *names, size_t count, int64_t now_ms)
 {
     struct presence *fresh = check_alloc_array(count + 1, sizeof *fresh);
@@ -25,7 +40,7 @@ void judge_set_presence(struct judge *judge, const char *const *names, size_t co
         if (old != NULL)
             fresh[i] = *old;
         else
-            fresh[i].known_ms = now_ms;
+            fresh[i] = (struct presence){.known_ms = now_ms, .unheard = is_unheard(judge, names[i])};
         snprintf(fresh[i].name, sizeof fresh[i].name, "%s", names[i]);
     }
     free(judge->presence);
@@ -40,6 +55,10 @@ void judge_host_heard(struct judge *judge, const char *host, int64_t now_ms)
     if (presence == NULL) return;
     if (presence->absent && presence->heard_ms == 0) {
         presence->absent = false; /* its first word ever: it was only slow to be installed */
+        judge->presence_changed = true;
+    }
+    if (presence->unheard) {
+        presence->unheard = false;
         judge->presence_changed = true;
     }
     if (presence->absent && (presence->back_ms == 0 || now_ms - presence->heard_ms > JUDGE_BACK_GAP_MS))
@@ -71,9 +90,14 @@ static struct model *build(const struct judge *judge, bool absent_too, struct er
 {
     AUTO_FREE const char **names = check_alloc_array(judge->presence_count + 1, sizeof *names);
     size_t count = 0;
-    for (size_t i = 0; i < judge->presence_count; i++)
-        if (absent_too || !judge->presence[i].absent) names[count++] = judge->presence[i].name;
-    return model_build(judge->config, names, count, err);
+    size_t heard = 0;
+    for (int unheard = 0; unheard < 2; unheard++) {
+        for (size_t i = 0; i < judge->presence_count; i++)
+            if (judge->presence[i].unheard == (unheard == 1) && (absent_too || !judge->presence[i].absent))
+                names[count++] = judge->presence[i].name;
+        if (unheard == 0) heard = count;
+    }
+    return model_build_unheard(judge->config, names, count, count - heard, err);
 }
 
 static bool somewhere_fewer_observers(const struct model *some, const struct model *all)

@@ -60,7 +60,8 @@ static void add_sites(struct model_build *build)
 }
 
 /* The config's hosts under the config's indexes, then those that are enrolled without being in it. */
-static void add_hosts(struct model_build *build, const char *const *present, size_t present_count)
+static void add_hosts(
+    struct model_build *build, const char *const *present, size_t present_count, size_t unheard)
 {
     const struct config *config = build->config;
     struct model *model = build->model;
@@ -68,6 +69,7 @@ static void add_hosts(struct model_build *build, const char *const *present, siz
     model->zones = array(model, config->host_count, sizeof *model->zones);
     model->hosts = array(model, most, sizeof *model->hosts);
     build->enrolled = check_alloc_array(most > 0 ? most : 1, sizeof *build->enrolled);
+    build->unheard = check_alloc_array(most > 0 ? most : 1, sizeof *build->unheard);
     for (; model->host_count < config->host_count; model->host_count++) {
         const struct config_host *from = &config->hosts[model->host_count];
         model->hosts[model->host_count] = (struct model_host){.name = text(model, from->name),
@@ -83,6 +85,7 @@ static void add_hosts(struct model_build *build, const char *const *present, siz
                 (struct model_host){.name = text(model, present[i]), .site = MODEL_NONE, .zone = MODEL_NONE};
         }
         build->enrolled[host] = true;
+        build->unheard[host] = i >= present_count - unheard;
     }
 }
 
@@ -158,6 +161,12 @@ static void add_services(struct model_build *build)
 struct model *model_build(
     const struct config *config, const char *const *present, size_t present_count, struct error *err)
 {
+    return model_build_unheard(config, present, present_count, 0, err);
+}
+
+struct model *model_build_unheard(const struct config *config, const char *const *present,
+    size_t present_count, size_t unheard, struct error *err)
+{
     struct model *model = check_alloc(sizeof *model);
     model->arena = check_alloc(sizeof *model->arena);
     model->letter = config->collector.letter != NULL && config->collector.letter[0] != '\0'
@@ -165,11 +174,12 @@ struct model *model_build(
                         : 'A';
     struct model_build build = {.config = config, .model = model};
     add_sites(&build);
-    add_hosts(&build, present, present_count);
+    add_hosts(&build, present, present_count, unheard);
     add_balancers(&build);
     add_services(&build);
     int result = model_add_targets(&build, err);
     free(build.enrolled);
+    free(build.unheard);
     if (result == 0) return model;
     model_free(model);
     return NULL;

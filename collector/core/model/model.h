@@ -127,6 +127,9 @@ struct model {
  * URL that is none. */
 struct model *model_build(
     const struct config *config, const char *const *present, size_t present_count, struct error *err);
+/* The same; the last `unheard` names of `present` are chosen only where all others are too few. */
+struct model *model_build_unheard(const struct config *config, const char *const *present,
+    size_t present_count, size_t unheard, struct error *err);
 void model_free(struct model *model);
 
 /* MODEL_NONE if unknown. */

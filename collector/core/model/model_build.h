@@ -5,11 +5,11 @@
 #include "collector/core/model/model.h"
 #include "common/arena.h"
 
-/* What stands over the model while it is built. `enrolled` runs along model->hosts. */
+/* What stands over the model while it is built. `enrolled` and `unheard` run along model->hosts. */
 struct model_build {
     const struct config *config;
     struct model *model;
-    bool *enrolled;
+    bool *enrolled, *unheard;
     uint32_t targets_capacity;
 };
 

@@ -53,7 +53,7 @@ static uint64_t weight(const char *service, const char *host)
 }
 
 /* The best host of a standing: of the least used site, then zone, then by weight. */
-static uint32_t choose(const struct model_build *build, uint32_t index, enum standing standing)
+static uint32_t choose(const struct model_build *build, uint32_t index, enum standing standing, bool unheard)
 {
     const struct model *model = build->model;
     const struct model_service *service = &model->services[index];
@@ -61,6 +61,7 @@ static uint32_t choose(const struct model_build *build, uint32_t index, enum sta
     uint64_t best_rank[3] = {0};
     for (uint32_t host = 0; host < model->host_count; host++) {
         if (host_standing(build, index, host) != standing || is_chosen(service, host)) continue;
+        if (build->unheard[host] != unheard) continue;
         const uint64_t rank[3] = {companions(model, service, host, false),
             companions(model, service, host, true), ~weight(service->name, model->hosts[host].name)};
         size_t i = 0;
@@ -72,17 +73,19 @@ static uint32_t choose(const struct model_build *build, uint32_t index, enum sta
     return best;
 }
 
+/* Those of whom nothing was heard yet may never come: they take the places that are left. */
 void model_choose_observers(const struct model_build *build, uint32_t index)
 {
     struct model_service *service = &build->model->services[index];
     uint32_t wanted = build->config->services[index].observers;
     if (wanted == 0) wanted = OBSERVERS_DEFAULT;
     if (wanted > MODEL_OBSERVERS_MAX) wanted = MODEL_OBSERVERS_MAX;
-    for (enum standing standing = STANDING_APART; standing < STANDING_COUNT; standing++) {
+    for (uint32_t turn = 0; turn < 2 * STANDING_COUNT; turn++) {
+        enum standing standing = (enum standing)(turn % STANDING_COUNT);
         /* With three views a place can be told; more of those that share the service's fate add nothing. */
-        if (standing != STANDING_APART && wanted > OBSERVERS_DEFAULT) wanted = OBSERVERS_DEFAULT;
-        while (service->observer_count < wanted) {
-            uint32_t host = choose(build, index, standing);
+        uint32_t most = standing != STANDING_APART && wanted > OBSERVERS_DEFAULT ? OBSERVERS_DEFAULT : wanted;
+        while (service->observer_count < most) {
+            uint32_t host = choose(build, index, standing, turn >= STANDING_COUNT);
             if (host == MODEL_NONE) break;
             service->observers[service->observer_count++] = host;
         }

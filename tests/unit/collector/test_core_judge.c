@@ -275,6 +275,31 @@ static void a_newly_enrolled_host_is_planned_at_once(void)
     end();
 }
 
+static void a_host_never_heard_takes_nobody_s_place(void)
+{
+    begin(4);
+    char names[3][65];
+    CU_ASSERT_EQUAL_FATAL(observers_of_www(names), 3);
+    /* The one it would displace stands in for it. */
+    size_t late = (size_t)(names[0][1] - '1');
+    const char *heard_ones[3], *all[4];
+    unsigned mask = 0;
+    for (size_t i = 0, k = 0; i < 4; i++) {
+        all[i] = site->present[i];
+        if (i == late) continue;
+        heard_ones[k++] = site->present[i];
+        mask |= 2u << i;
+    }
+    CU_ASSERT_EQUAL(judge_set_enrolled(judge, heard_ones, 3, now_ms, NULL), 0);
+    seconds(10, mask, 0);
+    CU_ASSERT_EQUAL(judge_set_enrolled(judge, all, 4, now_ms, NULL), 0);
+    seconds(10, mask, 0);
+    CU_ASSERT_FALSE(observes(site->present[late]));
+    seconds(6, mask | 2u << late, 0);
+    CU_ASSERT_TRUE(observes(site->present[late]));
+    end();
+}
+
 static void agents_are_listed_whether_enrolled_or_heard_or_not(void)
 {
     begin(3);
@@ -565,6 +590,7 @@ UNIT_MAIN("core judge",
         a_silent_observer_is_replaced_and_comes_back_without_flapping},
     {"without a replacement a silent observer stays one", without_a_replacement_a_silent_observer_stays_one},
     {"a newly enrolled host is planned at once", a_newly_enrolled_host_is_planned_at_once},
+    {"a host never heard takes nobody's place", a_host_never_heard_takes_nobody_s_place},
     {"agents are listed whether enrolled or heard or not",
         agents_are_listed_whether_enrolled_or_heard_or_not},
     {"after a restart agents and status know who was heard",
