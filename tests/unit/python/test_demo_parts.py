@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "deploy" / "demo"))
 
+import demo  # noqa: E402
 import demo_site  # noqa: E402
 from programs import free_port, wait_for  # noqa: E402
 
@@ -217,6 +219,32 @@ class SiteTest(WithDirectory):
             self.assertIn(f"apps,{name},", text)
         for relay_port in site.relay_ports:
             self.assertIn(f",127.0.0.1:{relay_port},", text)
+
+
+class Judge(unittest.TestCase):
+    RIGHT = {"component": "lb:lb-www", "mode": "down", "confidence": "high", "severity": "page",
+             "headline": "lb:lb-www down, certain: 0 of 3"}
+
+    def judge(self, *incidents):
+        return demo.judge(list(incidents), "lb:lb-www", ("down", "hung"), "page")
+
+    def test_only_the_one_right_and_certain_incident_is_right(self):
+        self.assertEqual([], self.judge(self.RIGHT))
+        for change in ({"mode": "slow"}, {"confidence": "medium"}, {"severity": "ticket"}, {"component": "backends:www"},
+                       {"headline": "www is down"}):
+            self.assertNotEqual([], self.judge({**self.RIGHT, **change}), change)
+        self.assertNotEqual([], self.judge())
+        self.assertNotEqual([], self.judge(self.RIGHT, self.RIGHT))
+
+
+class Options(unittest.TestCase):
+    def test_what_cannot_be_carried_out_is_said_before_anything_is_installed(self):
+        for words in (["--bogus"], ["--seconds", "-5"], ["--directory", "/proc/nope"], ["--fault", "backend"],
+                      ["--demo", "--seconds", "3"]):
+            result = subprocess.run([str(ROOT / "deploy/quickstart"), *words], capture_output=True, text=True, timeout=30)
+            self.assertEqual(2, result.returncode, words)
+            self.assertIn("error:", result.stderr)
+            self.assertNotIn("build:", result.stderr)
 
 
 if __name__ == "__main__":
