@@ -116,7 +116,7 @@ static void a_dead_way_out_says_what_told_it(void)
         bool references;
         const char *says, *not ;
     } shapes[] = {{1, 3, true, ", its references too", "other sites"},
-        {2, 4, false, ", other sites' observers do not", "references"}};
+        {2, 3, false, ", other sites' observers do not", "references"}};
     for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
         struct world *world =
             world_new(shape(shapes[i].sites, shapes[i].observers, shapes[i].references), 1 + i);
