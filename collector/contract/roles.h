@@ -53,7 +53,8 @@ enum role_message {
     /* engine -> state: [header, step JSON, snapshot]: {"incident": {...}, "step": "opened", "number": 1,
      * "at": RFC 3339, "deliveries": [ROLE_DELIVER's objects]}. One transaction with the snapshot, which
      * contains the step. Repeated until STEP_RECORDED; the same (incident, number) again only adds deliveries
-     * of ids not yet known (those of routes with `after`). */
+     * of ids not yet known (those of routes with `after`). "restored": true when it comes from a snapshot:
+     * state then has delivery do what has no outcome, since only state knows. */
     ROLE_STEP,
     /* state -> engine: [header]: header.number = step's serial. */
     ROLE_STEP_RECORDED,

@@ -1,5 +1,6 @@
 /* Steps on their way to state.db and their deliveries on the way to the delivery process. What is not
- * confirmed is repeated; what is not yet recorded is part of every snapshot, so a restart repeats it too.
+ * confirmed is repeated; what is not yet recorded is part of every snapshot, so a restart repeats it too: to
+ * state, marked "restored", which knows what was delivered since and has delivery tell the rest.
  * Pure; one thread. */
 #ifndef COLLECTOR_CORE_JUDGE_OUTBOX_H
 #define COLLECTOR_CORE_JUDGE_OUTBOX_H
@@ -14,12 +15,17 @@
 #define OUTBOX_DELIVERY_MS                                                                                   \
     2000 /* after a step is recorded state sends its deliveries; no need to go on trying */
 
+#define OUTBOX_RESTORED_MS                                                                                   \
+    2000 /* without a word of state a restored step is told after all: perhaps twice rather than never */
+
 struct outbox_entry {
     uint64_t serial;
     json_t *step;        /* ROLE_STEP's object */
     int64_t sent_ms;     /* to state, 0 never */
     int64_t recorded_ms; /* 0 not yet */
-    size_t handed_over;  /* deliveries of the step, in order, that the delivery process took */
+    int64_t restored_ms; /* first looked at after a restart that brought it, 0 it is new */
+    bool restored;
+    size_t handed_over; /* deliveries of the step, in order, that the delivery process took */
 };
 
 struct outbox {
@@ -44,7 +50,8 @@ struct outbox_calls {
  * is done. */
 void outbox_send(struct outbox *outbox, int64_t now_ms, const struct outbox_calls *calls);
 
-/* The steps that are not recorded, as an array (new reference), and back: appended, to be sent again. */
+/* The steps that are not recorded, as an array (new reference), and back: appended, marked, to be sent again.
+ */
 json_t *outbox_to_json(const struct outbox *outbox);
 void outbox_from_json(struct outbox *outbox, const json_t *steps);
 

@@ -23,21 +23,22 @@ struct state_role {
     void *to_engine, *to_delivery; /* sending */
     struct state *state;           /* NULL while it cannot be opened */
     int64_t opened_mono_ms;
+    bool owes_pending; /* to delivery, which was not there */
     struct buffer payload, second;
 };
 
-static void tell(void *socket, enum role_message message, uint64_t number, struct span payload)
+static bool tell(void *socket, enum role_message message, uint64_t number, struct span payload)
 {
     struct role_header header = role_header_of(message, clock_wall_ms());
     header.number = number;
     /* Nobody there: whoever starts asks for what was missed. */
-    role_send(socket, NULL, &header, payload, (struct span){0}, NULL);
+    return role_send(socket, NULL, &header, payload, (struct span){0}, NULL) == 0;
 }
 
-static void tell_json(void *socket, enum role_message message, const json_t *object)
+static bool tell_json(void *socket, enum role_message message, const json_t *object)
 {
     AUTO_FREE char *text = json_dumps(object, JSON_COMPACT);
-    tell(socket, message, 0, span_text(text));
+    return tell(socket, message, 0, span_text(text));
 }
 
 static void tell_notified(struct state_role *role, const char *incident, int64_t at_ms)
@@ -65,6 +66,23 @@ static void tell_recorded(struct state_role *role, const json_t *step)
         tell_notified(role, incident, at_ms);
 }
 
+/* Every delivery without an outcome; delivery knows what it has already. */
+static int tell_pending(struct state_role *role, struct error *err)
+{
+    json_t *pending = state_pending(role->state, err);
+    if (pending == NULL) return -1;
+    size_t i;
+    json_t *delivery;
+    role->owes_pending = false;
+    json_array_foreach(pending, i, delivery)
+    {
+        json_object_set_new(delivery, "recorded", json_true());
+        if (!tell_json(role->to_delivery, ROLE_DELIVER, delivery)) role->owes_pending = true;
+    }
+    json_decref(pending);
+    return 0;
+}
+
 static int take_step(
     struct state_role *role, const struct role_header *header, const json_t *object, struct error *err)
 {
@@ -73,6 +91,8 @@ static int take_step(
     if (result == 0 || err->kind == ERROR_INPUT)
         tell(role->to_engine, ROLE_STEP_RECORDED, header->number, (struct span){0});
     if (result == 0) tell_recorded(role, object);
+    /* After a restart of core only we know what of it was delivered before. */
+    if (result == 0 && json_is_true(json_object_get(object, "restored"))) result = tell_pending(role, err);
     return result;
 }
 
@@ -120,17 +140,7 @@ static int take_delivery_up(
 {
     (void)header;
     (void)object;
-    json_t *pending = state_pending(role->state, err);
-    if (pending == NULL) return -1;
-    size_t i;
-    json_t *delivery;
-    json_array_foreach(pending, i, delivery)
-    {
-        json_object_set_new(delivery, "recorded", json_true());
-        tell_json(role->to_delivery, ROLE_DELIVER, delivery);
-    }
-    json_decref(pending);
-    return 0;
+    return tell_pending(role, err);
 }
 
 static const struct {
@@ -228,6 +238,9 @@ static void run(struct state_role *role)
         /* Without a file the socket stays full: wait for the stop alone, or this would spin. */
         if (zmq_poll(items, role->state != NULL ? 2 : 1, 500) < 0 && zmq_errno() != EINTR) return;
         drain(role);
+        struct error err;
+        if (role->owes_pending && role->state != NULL && tell_pending(role, &err) != 0)
+            log_error("state_refused", &err, "%s", "while=pending");
     } while (!(items[0].revents & ZMQ_POLLIN));
     int64_t until_mono_ms = clock_mono_ms() + DRAIN_MS;
     /* The engine's last snapshot is on its way when the order to stop comes. */

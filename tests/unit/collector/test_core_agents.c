@@ -301,10 +301,37 @@ static void what_is_not_recorded_comes_back_after_a_restart(void)
     post.delivery_takes = true;
     outbox_send(&after, T0 + 10, &calls);
     CU_ASSERT_EQUAL(post.steps, 3);
+    CU_ASSERT_TRUE(json_is_true(json_object_get(after.entries[0].step, "restored")));
+    /* State does not answer: then it is told by us. */
+    outbox_send(&after, T0 + 9 + OUTBOX_RESTORED_MS, &calls);
+    CU_ASSERT_EQUAL(post.deliveries, 0);
+    outbox_send(&after, T0 + 10 + OUTBOX_RESTORED_MS, &calls);
     CU_ASSERT_EQUAL(post.deliveries, 2);
     json_decref(kept);
     outbox_fini(&before);
     outbox_fini(&after);
+}
+
+/* Core and delivery may both be killed many times before there is a newer snapshot. */
+static void what_a_restart_brings_back_is_for_state_to_tell(void)
+{
+    for (int restart = 0; restart < 3; restart++) {
+        static struct outbox before, after;
+        struct post post = {.state_takes = true, .delivery_takes = true};
+        const struct outbox_calls calls = {.to_state = to_state, .to_delivery = to_delivery, .owner = &post};
+        outbox_add(&before, a_step());
+        json_t *kept = outbox_to_json(&before);
+        outbox_from_json(&after, kept);
+        outbox_send(&after, T0, &calls);
+        CU_ASSERT_EQUAL(post.steps, 1);
+        outbox_recorded(&after, post.serials[0], T0 + 10);
+        outbox_send(&after, T0 + 20, &calls);
+        CU_ASSERT_EQUAL(post.deliveries, 0);
+        CU_ASSERT_EQUAL(after.count, 0);
+        json_decref(kept);
+        outbox_fini(&before);
+        outbox_fini(&after);
+    }
 }
 
 static void a_full_outbox_gives_up_the_oldest_and_says_so(void)
@@ -331,4 +358,5 @@ UNIT_MAIN("core agents",
     {"a step is repeated until recorded and its deliveries until taken",
         a_step_is_repeated_until_recorded_and_its_deliveries_until_taken},
     {"what is not recorded comes back after a restart", what_is_not_recorded_comes_back_after_a_restart},
+    {"what a restart brings back is for state to tell", what_a_restart_brings_back_is_for_state_to_tell},
     {"a full outbox gives up the oldest and says so", a_full_outbox_gives_up_the_oldest_and_says_so})

@@ -453,7 +453,7 @@ static void steps_are_repeated_until_recorded_and_survive_a_restart(void)
     CU_ASSERT_EQUAL(judge_restore(judge, buffer_span(&snapshot), now_ms, &err), 0);
     judge_tick(judge, now_ms);
     CU_ASSERT_TRUE(heard.steps >= 1);
-    CU_ASSERT_TRUE(heard.deliveries >= 1);
+    CU_ASSERT_EQUAL(heard.deliveries, 0); /* state knows what was told before, and has the rest told */
     size_t deliveries = heard.deliveries;
     judge_recorded(judge, heard.serial, now_ms);
     judge_tick(judge, now_ms + 50);
