@@ -199,12 +199,16 @@ class Faultline:
         except (OSError, ValueError):
             return {}
 
-    def stop(self):
+    def stop_programs(self):
+        """Agents first, so that the collector hears their last words. The files stay."""
         for agent in self.agents.values():
             agent.signal(signal.SIGTERM)
         for agent in self.agents.values():
             agent.stop()
         self.collector.stop()
+
+    def stop(self):
+        self.stop_programs()
         shutil.rmtree(self.run, ignore_errors=True)
         if not self.kept:
             shutil.rmtree(self.directory, ignore_errors=True)
