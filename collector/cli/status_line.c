@@ -162,11 +162,9 @@ static void served(
     bool known_bad = impact == IMPACT_USERS_HURT || impact == IMPACT_USERS_DOWN;
     if (known_bad)
         snprintf(out, size, "users %s", answered > 0 ? "served in part" : "not served");
-    else if (answered == count && healthy)
-        snprintf(out, size, "users served");
     else if (answered == count && unproven)
         snprintf(out, size, "users served, not everything proven yet");
-    else if (answered == count && impact == IMPACT_NONE)
+    else if (answered == count && impact == IMPACT_NONE && !healthy)
         snprintf(out, size, "users served, but %s", verdict[0] != '\0' ? verdict : "no verdict");
     else if (answered == count)
         snprintf(out, size, "users served");

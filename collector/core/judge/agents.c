@@ -21,7 +21,7 @@ static void forget_dictionary(struct agent *agent)
 {
     free(agent->entries);
     agent->entries = NULL;
-    agent->entry_count = 0;
+    agent->entry_count = agent->entry_room = 0;
     arena_fini(&agent->arena);
     agent->arena = (struct arena){.bytes_max = DICTIONARY_BYTES_MAX};
 }
@@ -100,9 +100,9 @@ static bool is_same_server(const struct dictionary_entry *a, const struct dictio
 /* Whether another proxy of the balancer has a server of this name. */
 static bool has_namesake(const struct agent *agent, const struct dictionary_entry *entry)
 {
-    for (size_t id = 0; id < agent->entry_count; id++)
-        if (is_same_server(&agent->entries[id], entry) &&
-            strcmp(label(&agent->entries[id], "proxy"), label(entry, "proxy")) != 0)
+    for (size_t i = 0; i < agent->entry_count; i++)
+        if (is_same_server(&agent->entries[i], entry) &&
+            strcmp(label(&agent->entries[i], "proxy"), label(entry, "proxy")) != 0)
             return true;
     return false;
 }
@@ -169,7 +169,7 @@ static void resolve(struct agent *agent, struct dictionary_entry *entry, const s
 void agent_resolve(struct agent *agent, const struct model *model, const struct config *config)
 {
     agent->model_host = model_host_find(model, agent->host);
-    for (size_t id = 0; id < agent->entry_count; id++) resolve(agent, &agent->entries[id], model, config);
+    for (size_t i = 0; i < agent->entry_count; i++) resolve(agent, &agent->entries[i], model, config);
 }
 
 static enum dictionary_kind kind_of(const char *metric)
@@ -199,20 +199,30 @@ static bool copy_labels(
     return true;
 }
 
+/* Where the id stands, or belongs. Mostly at the end: ids are given in ascending order. */
+static size_t entry_position(const struct agent *agent, uint32_t id)
+{
+    if (agent->entry_count > 0 && agent->entries[agent->entry_count - 1].id < id) return agent->entry_count;
+    size_t low = 0, high = agent->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (agent->entries[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static bool learn(struct agent *agent, const struct wire_dict_entry *from, const struct model *model,
     const struct config *config)
 {
-    if (from->id >= DICTIONARY_IDS_MAX) return false;
-    if (from->id >= agent->entry_count) {
-        size_t count = agent->entry_count > 0 ? agent->entry_count : 64;
-        while (count <= from->id) count *= 2;
-        agent->entries = check_realloc_array(agent->entries, count, sizeof *agent->entries);
-        memset(agent->entries + agent->entry_count, 0, (count - agent->entry_count) * sizeof *agent->entries);
-        agent->entry_count = count;
-    }
-    struct dictionary_entry *entry = &agent->entries[from->id];
-    if (entry->kind != DICTIONARY_UNKNOWN) return true; /* an id never gets a second meaning */
-    struct dictionary_entry made = {.kind = kind_of(from->metric),
+    size_t at = entry_position(agent, from->id);
+    if (at < agent->entry_count && agent->entries[at].id == from->id)
+        return true; /* an id never gets a second meaning */
+    if (agent->entry_count == DICTIONARY_ENTRIES_MAX) return false;
+    struct dictionary_entry made = {.id = from->id,
+        .kind = kind_of(from->metric),
         .metric = metric_of(from->metric),
         .target = MODEL_NONE,
         .balancer = MODEL_NONE};
@@ -223,10 +233,16 @@ static bool learn(struct agent *agent, const struct wire_dict_entry *from, const
         if (made.device == NULL) return false;
     }
     resolve(agent, &made, model, config);
-    *entry = made;
+    if (agent->entry_count == agent->entry_room) {
+        agent->entry_room = agent->entry_room > 0 ? agent->entry_room * 2 : 64;
+        agent->entries = check_realloc_array(agent->entries, agent->entry_room, sizeof *agent->entries);
+    }
+    memmove(agent->entries + at + 1, agent->entries + at, (agent->entry_count - at) * sizeof *agent->entries);
+    agent->entries[at] = made;
+    agent->entry_count++;
     /* Its name may be no longer the only one. */
-    for (size_t id = 0; made.kind == DICTIONARY_BALANCER && id < agent->entry_count; id++)
-        if (is_same_server(&agent->entries[id], &made)) resolve(agent, &agent->entries[id], model, config);
+    for (size_t i = 0; made.kind == DICTIONARY_BALANCER && i < agent->entry_count; i++)
+        if (is_same_server(&agent->entries[i], &made)) resolve(agent, &agent->entries[i], model, config);
     return true;
 }
 
@@ -240,8 +256,8 @@ bool agent_learn(struct agent *agent, const struct wire_batch *batch, const stru
 
 const struct dictionary_entry *agent_entry(const struct agent *agent, uint32_t id)
 {
-    if (id >= agent->entry_count || agent->entries[id].kind == DICTIONARY_UNKNOWN) return NULL;
-    return &agent->entries[id];
+    size_t at = entry_position(agent, id);
+    return at < agent->entry_count && agent->entries[at].id == id ? &agent->entries[at] : NULL;
 }
 
 static void remember(struct received *received, uint64_t first, uint64_t last)

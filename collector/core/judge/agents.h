@@ -21,7 +21,7 @@
 #include "proto/wire.h"
 
 #define AGENTS_MAX              10000
-#define DICTIONARY_IDS_MAX      65536 /* of an incarnation; entries above are ignored and counted */
+#define DICTIONARY_ENTRIES_MAX  16384 /* of an incarnation; further ones are ignored and counted */
 #define DICTIONARY_BYTES_MAX    ((size_t)4 << 20)
 #define DICTIONARY_BACKENDS_MAX 32 /* that one server of a balancer stands for */
 
@@ -35,6 +35,7 @@ enum dictionary_kind {
 };
 
 struct dictionary_entry {
+    uint32_t id; /* sparse: an agent skips thousands at a restart */
     enum dictionary_kind kind;
     enum metric metric;              /* METRIC_COUNT: none of ours, or a probe */
     const char *device;              /* label of disk metrics, NULL none */
@@ -57,8 +58,8 @@ struct agent {
     uint64_t connection;
     uint64_t incarnation;
     struct received received;
-    struct dictionary_entry *entries; /* by id */
-    size_t entry_count;
+    struct dictionary_entry *entries; /* ascending by id */
+    size_t entry_count, entry_room;
     struct arena arena; /* of the dictionary */
     struct clock_offset clock;
     char version[32]; /* of the hello, "" none heard */

@@ -22,8 +22,6 @@ static json_t *time_or_null(int64_t ms)
 static const struct presence *presence_of(const struct judge *judge, const char *host)
 {
     for (size_t i = 0; i < judge->presence_count; i++)
-        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) it thinks that an agent in the table may be
-        // NULL
         if (strcmp(judge->presence[i].name, host) == 0) return &judge->presence[i];
     return NULL;
 }
@@ -45,6 +43,7 @@ static json_t *agent_json(
     const struct model *model = judge->model;
     uint32_t host = model_host_find(model, name);
     const struct model_host *known = host != MODEL_NONE ? &model->hosts[host] : NULL;
+    CHECK(name != NULL);
     const char *site = known != NULL && known->site != MODEL_NONE ? model->sites[known->site].name : NULL;
     const char *zone = known != NULL && known->zone != MODEL_NONE ? model->zones[known->zone].name : NULL;
     int64_t heard_ms = engine_last_heard(judge->engine, host); /* also what was before a restart */

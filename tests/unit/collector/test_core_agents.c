@@ -99,12 +99,24 @@ static void ids_lead_to_targets_and_follow_a_new_model(void)
                 {"server", "s2"}}},
         {.id = 3, .metric = "disk_reads_total", .label_count = 1, .labels = {{"device", "vda"}}},
         {.id = 4, .metric = "agent_spool_batches"},
-        {.id = DICTIONARY_IDS_MAX, .metric = "load_1m"},
+        /* An agent that was killed forty times: it skips 4,096 ids at each start. */
+        {.id = 40 * 4096, .metric = "load_1m"},
+        {.id = 5, .metric = "uptime_s"},
     };
-    struct wire_batch batch = {.dict = dict, .dict_count = 4};
+    struct wire_batch batch = {.dict = dict, .dict_count = 6};
     CU_ASSERT_TRUE(agent_learn(agent, &batch, model, &site->config));
-    batch.dict_count = 5;
-    CU_ASSERT_FALSE(agent_learn(agent, &batch, model, &site->config)); /* the one beyond the bound */
+    CU_ASSERT_EQUAL(agent_entry(agent, 40 * 4096)->metric, METRIC_load_1m);
+    CU_ASSERT_EQUAL(agent_entry(agent, 5)->metric, METRIC_uptime_s);
+    CU_ASSERT_PTR_NULL(agent_entry(agent, 6));
+    CU_ASSERT_PTR_NULL(agent_entry(agent, 40 * 4096 + 1));
+    for (uint32_t id = 1000; agent->entry_count < DICTIONARY_ENTRIES_MAX; id++) {
+        const struct wire_dict_entry one = {.id = id, .metric = "load_1m"};
+        CU_ASSERT_TRUE_FATAL(
+            agent_learn(agent, &(struct wire_batch){.dict = &one, .dict_count = 1}, model, &site->config));
+    }
+    const struct wire_dict_entry beyond = {.id = 41 * 4096, .metric = "load_1m"};
+    CU_ASSERT_FALSE(
+        agent_learn(agent, &(struct wire_batch){.dict = &beyond, .dict_count = 1}, model, &site->config));
     const struct dictionary_entry *entry = agent_entry(agent, 1);
     CU_ASSERT_PTR_NOT_NULL_FATAL(entry);
     CU_ASSERT_EQUAL(entry->kind, DICTIONARY_PROBE);
@@ -116,7 +128,7 @@ static void ids_lead_to_targets_and_follow_a_new_model(void)
     CU_ASSERT_EQUAL(agent_entry(agent, 2)->backends[0], 1);
     CU_ASSERT_STRING_EQUAL(agent_entry(agent, 3)->device, "vda");
     CU_ASSERT_EQUAL(agent_entry(agent, 4)->kind, DICTIONARY_BACKLOG);
-    CU_ASSERT_PTR_NULL(agent_entry(agent, 5));
+    CU_ASSERT_PTR_NULL(agent_entry(agent, 6));
     CU_ASSERT_PTR_NULL(agent_entry(agent, UINT32_MAX));
 
     /* Another plan without that service: the id means nothing now, and everything again with the old one. */
