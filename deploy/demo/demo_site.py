@@ -64,7 +64,8 @@ def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",), balanc
                    admin=None):
     """servers: list of (name, port) on loopback; the balancer itself listens on the addresses; `admin`: path of its
     runtime API's socket."""
-    lines = ["global", "    maxconn 2000", *([f"    stats socket {admin} level admin"] if admin else []), "defaults", "    mode http", "    timeout connect 2s",
+    lines = ["global", "    maxconn 2000", *([f"    stats socket {admin} level admin"] if admin else []),
+             "defaults", "    mode http", "    timeout connect 2s",
              "    timeout client 15s", "    timeout server 15s", "    timeout check 1s", "    retries 3",
              "    option redispatch", "frontend www", *(f"    bind {a}:{listen}" for a in addresses),
              "    default_backend apps", "backend apps", f"    balance {balance}", "    option httpchk GET /healthz"]
@@ -245,7 +246,10 @@ class Site:
             each = ", ".join(f'"{a}:{self.hop_ports[n]}"' for a in self.addresses(n))
             balancers.append(f'  {hop}: {{addresses: [{each}]{stats}}}')
             through.append(hop)
-        backends = ", ".join(f'{{name: {n}, url: "http://{at}:{p}"}}' for n, p in zip(self.names, self.ports))
+        # HAProxy knows the servers by the addresses of their relays: their names in it are told.
+        known = [f", server: apps/{n}" if self.hops[-1] == "haproxy" else "" for n in self.names]
+        backends = ", ".join(f'{{name: {n}, url: "http://{at}:{p}"{k}}}'
+                             for n, p, k in zip(self.names, self.ports, known))
         return ("balancers:\n" + "\n".join(balancers) + f"\nservices:\n  {name}:\n    url: \"{self.url}\"\n"
                 f"    health: /healthz\n    through: [{', '.join(through)}]\n    backends: [{backends}]\n")
 

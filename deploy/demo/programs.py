@@ -26,8 +26,8 @@ def die_with_parent():
 
 
 def free_port():
-    """A TCP port on loopback that nobody uses now. Below the range that the kernel gives to outgoing connections, or one
-    of them could take it before it is listened on; at random, so that demos side by side do not meet."""
+    """A TCP port on loopback that nobody uses now. Below the range that the kernel gives to outgoing connections, or
+    one of them could take it before it is listened on; at random, so that demos side by side do not meet."""
     while True:
         port = random.randrange(12000, 32000)
         with socket.socket() as s:
