@@ -490,16 +490,20 @@ static void metrics_satisfy_promtool(void)
     close_bench(&bench);
 }
 
-/* Free a moment ago: the process under test binds it itself. */
+/* Free a moment ago: the process under test binds it itself. Below the range of outgoing connections, or one
+ * of another test could take it meanwhile. */
 static int free_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(bind(fd, (struct sockaddr *)&address, size) == 0 &&
-          getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int port = 12000 + (int)(getpid() % 10000);; port++) {
+        struct sockaddr_in address = {.sin_family = AF_INET,
+            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+            .sin_port = htons((uint16_t)port)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
+        close(fd);
+        if (bound == 0) return port;
+        CHECK(port < 32000);
+    }
 }
 
 static void tcp_answers_only_to_its_own_names(void)
