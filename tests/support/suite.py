@@ -31,6 +31,8 @@ class Tally:
         self.passed = self.failed = 0
         self.skipped = []
         self.failures = []
+        self.again = []  # failed beside others: (name, command, timeout, count), tried once more alone
+        self.unsteady = []
 
     def add(self, name, passed, failed, skipped, seconds, output):
         self.passed += passed
@@ -139,14 +141,20 @@ def main():
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT)])
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
 
-    def one(name, command, timeout, count):
+    def one(name, command, timeout, count, last=False):
         if options.only not in name or name in done:
             return
         begun = time.monotonic()
         code, output = run(command, timeout, environment)
-        before = tally.failed
-        tally.add(name, *count(code, output), time.monotonic() - begun, output)
-        if tally.failed == before:
+        passed, failed, skipped = count(code, output)
+        seconds = time.monotonic() - begun
+        if failed and not last and not name.startswith("source/"):
+            print(f"again {name}  {failed} failed  {seconds:.1f} s; tried alone at the end", flush=True)
+            print("\n".join("     " + line for line in output.splitlines()[-80:]), flush=True)
+            tally.again.append((name, command, timeout, count))
+            return
+        tally.add(name, passed, failed, skipped, seconds, output)
+        if failed == 0:
             done.add(name)
             STATE.parent.mkdir(exist_ok=True)
             STATE.write_text(json.dumps(sorted(done)))
@@ -173,6 +181,14 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda t: one(*t, count_unittest), sorted(python_tests(options), key=longest_first)))
 
+    for test in tally.again:
+        failures = len(tally.failures)
+        one(*test, last=True)
+        if len(tally.failures) == failures:
+            tally.unsteady.append(test[0])
+
+    for name in tally.unsteady:
+        print(f"unsteady: {name} failed beside other tests and passed alone")
     for why in tally.skipped:
         print(f"skipped: {why}")
     for name in tally.failures:
