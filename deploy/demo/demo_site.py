@@ -76,11 +76,15 @@ def haproxy_config(listen, servers, stats=None, addresses=("127.0.0.1",), balanc
     return "\n".join(lines) + "\n"
 
 
+def nginx_temp_paths(directory):
+    """Debian's nginx would write below /var/lib, where only root may."""
+    return "\n".join(f"    {kind}_temp_path {directory}/{kind};"
+                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+
+
 def nginx_config(directory, listen, servers, address="127.0.0.1"):
     """servers: list of (name, port) on loopback; the balancer itself listens on `address`."""
     upstream = "\n".join(f"        server 127.0.0.1:{port} max_fails=2 fail_timeout=2s;" for _, port in servers)
-    temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
-                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""daemon off;
 master_process off;
 pid {directory}/nginx.pid;
@@ -88,7 +92,7 @@ error_log {directory}/nginx-error.log;
 events {{ worker_connections 1000; }}
 http {{
     access_log off;
-{temp}
+{nginx_temp_paths(directory)}
     upstream apps {{
 {upstream}
     }}
@@ -110,8 +114,6 @@ http {{
 def nginx_servers_config(directory, listeners):
     """One nginx as many servers, for sites with more of them than this machine has processors. listeners: list of
     (name, address, port, log); a log line is time, path, User-Agent."""
-    temp = "\n".join(f"    {kind}_temp_path {directory}/{kind};"
-                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     blocks = "\n".join(f"""    server {{
         listen {address}:{port};
         access_log {log} requests;
@@ -125,7 +127,7 @@ events {{ worker_connections 4000; }}
 http {{
     log_format requests "$msec\\t$uri\\t$http_user_agent";
     keepalive_requests 100000;
-{temp}
+{nginx_temp_paths(directory)}
 {blocks}
 }}
 """

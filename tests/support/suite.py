@@ -43,7 +43,11 @@ class Tally:
               f"{f', {len(skipped)} skipped' if skipped else ''}  {seconds:.1f} s", flush=True)
         if failed:
             self.failures.append(name)
-            print("\n".join("     " + line for line in output.splitlines()[-80:]), flush=True)
+            print_tail(output)
+
+
+def print_tail(output):
+    print("\n".join("     " + line for line in output.splitlines()[-80:]), flush=True)
 
 
 def run(command, timeout, env=None):
@@ -104,11 +108,8 @@ def ctest_programs(preset):
     return [(f"{preset}/{t['name']}", t["command"]) for t in json.loads(output)["tests"] if "command" in t]
 
 
-def source_checks(options):
-    yield "source/includes", [sys.executable, "tests/support/check_includes.py"], 60
-    yield "source/format", [sys.executable, "tests/support/check_format.py"], 120
-    if not options.fast:
-        yield "source/tidy", [sys.executable, "tests/support/check_tidy.py"], 900
+def source_check(name, timeout):
+    return f"source/{name}", [sys.executable, f"tests/support/check_{name}.py"], timeout, count_program
 
 
 def python_tests(options):
@@ -150,7 +151,7 @@ def main():
         seconds = time.monotonic() - begun
         if failed and not last and not name.startswith("source/"):
             print(f"again {name}  {failed} failed  {seconds:.1f} s; tried alone at the end", flush=True)
-            print("\n".join("     " + line for line in output.splitlines()[-80:]), flush=True)
+            print_tail(output)
             tally.again.append((name, command, timeout, count))
             return
         tally.add(name, passed, failed, skipped, seconds, output)
@@ -159,9 +160,8 @@ def main():
             STATE.parent.mkdir(exist_ok=True)
             STATE.write_text(json.dumps(sorted(done)))
 
-    for name, command, timeout in source_checks(options):
-        if name != "source/tidy":
-            one(name, command, timeout, count_program)
+    one(*source_check("includes", 60))
+    one(*source_check("format", 120))
     presets = ["dev"] if options.fast else ["dev", "check"]
     for preset in presets:
         if not build(preset):
@@ -174,9 +174,8 @@ def main():
     if not options.fast and not build("release"):
         tally.failed += 1
         tally.failures.append("build/release")
-    for name, command, timeout in source_checks(options):
-        if name == "source/tidy":
-            one(name, command, timeout, count_program)
+    if not options.fast:
+        one(*source_check("tidy", 900))  # reads what the preset check has compiled
     # They wait more than they compute: two at a time, the longest first.
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda t: one(*t, count_unittest), sorted(python_tests(options), key=longest_first)))
@@ -193,7 +192,7 @@ def main():
         print(f"skipped: {why}")
     for name in tally.failures:
         print(f"failed: {name}")
-    if not tally.failures and STATE.exists():
+    if not tally.failures and not options.only and STATE.exists():
         STATE.unlink()
     print(f"took {time.monotonic() - started:.0f} s")
     print(f"{tally.passed} passed, {tally.failed} failed, {len(tally.skipped)} skipped")

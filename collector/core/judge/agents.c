@@ -8,8 +8,7 @@
 #include "common/check.h"
 #include "proto/metrics.h"
 
-#define NAMED_ENTRIES_MAX 16384 /* of a dictionary: servers are looked up by name only in smaller ones */
-#define TABLE_SIZE        32768 /* a power of two, above three times AGENTS_MAX */
+#define TABLE_SIZE 32768 /* a power of two, above three times AGENTS_MAX */
 
 void agents_init(struct agents *agents)
 {
@@ -114,7 +113,6 @@ static void resolve_by_name(const struct agent *agent, struct dictionary_entry *
 {
     uint32_t found = MODEL_NONE, candidates = 0;
     bool named = false;
-    if (agent->entry_count > NAMED_ENTRIES_MAX) return;
     for (uint32_t s = 0; s < model->service_count; s++) {
         const struct model_service *service = &model->services[s];
         if (service->hop_count == 0 || service->hops[service->hop_count - 1] != entry->balancer) continue;

@@ -15,6 +15,7 @@
 #include "tests/support/program.h"
 #include "tests/support/receiver.h"
 #include "tests/support/scratch.h"
+#include "tests/support/recorded_incident.h"
 #include "tests/support/unit.h"
 
 #define PROGRAM    FAULTLINE_BINARY_DIR "/bin/faultline"
@@ -81,26 +82,7 @@ static void record(const struct bench *bench)
     char data[128];
     snprintf(data, sizeof data, "%s/data", bench->directory);
     CHECK(file_make_directory(data, 0700, NULL) == 0);
-    struct state *state = state_open(data, NULL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(state);
-    struct incident *incident = check_alloc(sizeof *incident);
-    *incident = (struct incident){.id = "A-1",
-        .component = "lb:lb-www",
-        .kind = COMPONENT_LB,
-        .mode = MODE_DOWN,
-        .impact = IMPACT_USERS_DOWN,
-        .severity = SEVERITY_PAGE,
-        .confidence = CONFIDENCE_HIGH,
-        .steps = 1,
-        .onset_ms = NOON,
-        .detected_ms = NOON + 2000,
-        .headline = "lb:lb-www down, \033[31mcertain"};
-    json_t *step = json_pack("{s:o, s:s, s:i, s:s, s:[]}", "incident", incident_to_json(incident), "step",
-        "opened", "number", 1, "at", "2026-11-23T12:00:02.000Z", "deliveries");
-    CU_ASSERT_EQUAL(state_record_step(state, step, NULL), 0);
-    json_decref(step);
-    free(incident);
-    state_close(state);
+    record_incident(data, NOON, "lb:lb-www down, \033[31mcertain");
 }
 
 static void reads_the_files_and_says_so(void)

@@ -28,6 +28,7 @@
 #include "common/file.h"
 #include "common/timetext.h"
 #include "tests/support/store_case.h"
+#include "tests/support/recorded_incident.h"
 #include "tests/support/unit.h"
 
 extern char **environ;
@@ -213,30 +214,6 @@ static json_t *get_json(const struct bench *bench, const char *path, int expecte
     return object;
 }
 
-static void record_incident(const char *directory)
-{
-    struct state *state = state_open(directory, NULL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(state);
-    struct incident *incident = check_alloc(sizeof *incident);
-    *incident = (struct incident){.id = "A-1",
-        .component = "lb:lb-www",
-        .kind = COMPONENT_LB,
-        .mode = MODE_DOWN,
-        .impact = IMPACT_USERS_DOWN,
-        .severity = SEVERITY_PAGE,
-        .confidence = CONFIDENCE_HIGH,
-        .steps = 1,
-        .onset_ms = CASE_NOON,
-        .detected_ms = CASE_NOON + 2000,
-        .headline = "lb:lb-www down, certain"};
-    json_t *step = json_pack("{s:o, s:s, s:i, s:s, s:[]}", "incident", incident_to_json(incident), "step",
-        "opened", "number", 1, "at", "2026-11-23T12:00:02.000Z", "deliveries");
-    CU_ASSERT_EQUAL(state_record_step(state, step, NULL), 0);
-    json_decref(step);
-    free(incident);
-    state_close(state);
-}
-
 static void feed_store(struct bench *bench)
 {
     static const int64_t sealed[] = {CASE_NOON, CASE_NOON + 1000},
@@ -285,7 +262,7 @@ static void open_bench(struct bench *bench, const char *listen)
     scratch_make(bench->run);
     snprintf(bench->socket_path, sizeof bench->socket_path, "%s/api.sock", bench->run);
     feed_store(bench);
-    record_incident(bench->store.directory);
+    record_incident(bench->store.directory, CASE_NOON, "lb:lb-www down, certain");
     char path[128];
     static const char processes[] =
         "[{\"name\":\"core\",\"pid\":1,\"restarts\":2,\"started_at\":\"2026-11-23T11:00:00.000Z\"}]";
